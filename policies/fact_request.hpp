@@ -1,0 +1,25 @@
+#pragma once
+// Which facts a statement needs, read off its tree. The gateway resolves the names on the client's own
+// connection and reads the facts over its own (docs/way_of_a_query.md).
+
+#include "policies/sql/statement.hpp"
+
+#include <vector>
+
+namespace tidegate::policies {
+
+struct fact_request {
+  std::vector<sql::qualified_name>
+      relations;  // tables, views, indexes, sequences: anything in pg_class; each name once
+  std::vector<sql::type_name> types;
+  std::vector<sql::function_call> functions;
+
+  bool empty() const { return relations.empty() && types.empty() && functions.empty(); }
+};
+
+fact_request facts_needed(const sql::statement& statement);
+// Of several statements, each name once.
+fact_request facts_needed(const std::vector<sql::statement>& statements);
+fact_request facts_needed(const std::vector<const sql::statement*>& statements);
+
+}  // namespace tidegate::policies

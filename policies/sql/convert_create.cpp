@@ -1,0 +1,229 @@
+#include "policies/sql/conversion.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidegate::sql {
+namespace {
+
+bool is_temporary(tree_node range_var) {
+  return range_var["relpersistence"].string() == "t";
+}
+
+create_table read_table(const conversion& c, tree_node node) {
+  create_table create;
+  create.relation = read_relation(c, node["relation"]);
+  create.if_not_exists = node["if_not_exists"].boolean();
+  create.temporary = is_temporary(node["relation"]);
+  create.unlogged = node["relation"]["relpersistence"].string() == "u";
+  for (const tree_node item : node["tableElts"]) {
+    if (const tree_node column = item.as("ColumnDef")) {
+      create.columns.push_back(read_column(c, column));
+    } else if (const tree_node constraint = item.as("Constraint")) {
+      const std::size_t end = c.tokens.element_end(c.tokens.index_at(c.at(constraint)));
+      create.constraints.push_back(read_constraint(c, constraint, end));
+    } else if (const tree_node like = item.as("TableLikeClause")) {
+      create.like.push_back(read_relation(c, like["relation"]));
+    }
+  }
+  std::vector<qualified_name> parents = read_relations(c, node["inhRelations"]);
+  if (const tree_node bound = node["partbound"]; bound && !parents.empty()) {
+    create.partition_of = std::move(parents.front());
+    create.default_partition = bound["is_default"].boolean();
+  } else {
+    create.inherits = std::move(parents);
+  }
+  create.partitioned = static_cast<bool>(node["partspec"]);
+  return create;
+}
+
+create_index read_index(const conversion& c, tree_node node) {
+  create_index create;
+  create.name = node["idxname"].string();
+  create.relation = read_relation(c, node["relation"]);
+  create.only = !node["relation"]["inh"].boolean();
+  create.concurrently = node["concurrent"].boolean();
+  create.unique = node["unique"].boolean();
+  create.if_not_exists = node["if_not_exists"].boolean();
+  create.method = node["accessMethod"].string();
+  const token_list& tokens = c.tokens;
+  const std::size_t keyword = tokens.find_word("index", 0, tokens.size());
+  if (keyword < tokens.size()) create.after_index = c.shown(static_cast<position>(tokens[keyword].end));
+
+  std::size_t from = tokens.index_at(c.at(node["relation"]));
+  while (from < tokens.size() && !tokens.is_char(from, '(')) ++from;
+  ++from;
+  for (const tree_node item : node["indexParams"]) {
+    const tree_node element = item.as("IndexElem");
+    const std::size_t end = tokens.element_end(from);
+    create.columns.push_back(element["name"].string());
+    if (const tree_node value = element["expr"])
+      create.expressions.push_back(read_expression(c, value, from, end));
+    from = end + 1;
+  }
+  if (const tree_node where = node["whereClause"]) {
+    const std::size_t keyword_where = tokens.find_word("where", from, tokens.size());
+    create.where = read_expression(c, where, keyword_where + 1, tokens.size());
+  }
+  return create;
+}
+
+create_table_as read_table_as(const conversion& c, tree_node into) {
+  create_table_as create;
+  create.relation = read_relation(c, into["rel"]);
+  create.temporary = is_temporary(into["rel"]);
+  create.with_no_data = into["skipData"].boolean();
+  return create;
+}
+
+on_relation about(on_relation_verb verb, object_kind kind, qualified_name relation, std::string name) {
+  on_relation statement;
+  statement.verb = verb;
+  statement.kind = kind;
+  statement.relation = std::move(relation);
+  statement.name = std::move(name);
+  return statement;
+}
+
+on_relation read_comment(tree_node node) {
+  const object_kind kind = object_kind_of(node["objtype"].string());
+  std::vector<std::string> parts = read_strings(node["object"]);
+  switch (kind) {
+    case object_kind::table:
+    case object_kind::view:
+    case object_kind::materialized_view:
+    case object_kind::index:
+    case object_kind::sequence:
+    case object_kind::foreign_table:
+      return about(on_relation_verb::comment, kind, name_from_parts(parts), {});
+    case object_kind::column:
+    case object_kind::constraint:
+    case object_kind::trigger:
+    case object_kind::rule:
+    case object_kind::policy:
+      if (parts.size() > 1) {
+        std::string own = std::move(parts.back());
+        parts.pop_back();
+        return about(on_relation_verb::comment, kind, name_from_parts(parts), std::move(own));
+      }
+      [[fallthrough]];
+    default:
+      return about(on_relation_verb::comment, kind, {}, parts.empty() ? std::string{} : parts.back());
+  }
+}
+
+create_function read_function_definition(tree_node node) {
+  create_function create;
+  create.name = name_from_parts(read_strings(node["funcname"]));
+  create.procedure = node["is_procedure"].boolean();
+  create.language = find_option(node["options"], "language")["arg"].as("String")["sval"].string();
+  return create;
+}
+
+bool convert_table_as(const conversion& c, tree_node node, statement& out) {
+  create_table_as create = read_table_as(c, node["into"]);
+  create.if_not_exists = node["if_not_exists"].boolean();
+  create.materialized_view = node["objtype"].string() == "OBJECT_MATVIEW";
+  out.tag = create.materialized_view ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
+  out.node = std::move(create);
+  return true;
+}
+
+// SELECT … INTO: the clause stands in the leftmost arm of a UNION.
+tree_node into_clause(tree_node select) {
+  for (; select; select = select["larg"]) {
+    if (const tree_node into = select["intoClause"]) return into;
+  }
+  return {};
+}
+
+void convert_schema(const conversion& c, tree_node node, statement& out) {
+  create_schema create;
+  create.name = node["schemaname"].string();
+  if (create.name.empty()) create.name = read_role(node["authrole"]);
+  for (const tree_node element : node["schemaElts"]) {
+    create.elements.push_back(convert_statement(c, element));
+    create.elements.back().range = c.shown(c.tokens.range(0, c.tokens.size()));
+  }
+  out.tag = "CREATE SCHEMA";
+  out.node = std::move(create);
+}
+
+bool convert_on_relation(const conversion& c, tree_node node, statement& out) {
+  const std::string_view type = node.type();
+  const tree_node inside = node.first();
+  if (type == "CreateTrigStmt") {
+    on_relation create = about(on_relation_verb::create, object_kind::trigger,
+                               read_relation(c, inside["relation"]), inside["trigname"].string());
+    create.replace = inside["replace"].boolean();
+    out.tag = "CREATE TRIGGER";
+    out.node = std::move(create);
+  } else if (type == "CreatePolicyStmt" || type == "AlterPolicyStmt") {
+    const bool create = type == "CreatePolicyStmt";
+    out.tag = create ? "CREATE POLICY" : "ALTER POLICY";
+    out.node = about(create ? on_relation_verb::create : on_relation_verb::alter, object_kind::policy,
+                     read_relation(c, inside["table"]), inside["policy_name"].string());
+  } else if (type == "RuleStmt") {
+    on_relation create = about(on_relation_verb::create, object_kind::rule,
+                               read_relation(c, inside["relation"]), inside["rulename"].string());
+    create.replace = inside["replace"].boolean();
+    out.tag = "CREATE RULE";
+    out.node = std::move(create);
+  } else if (type == "CreateStatsStmt") {
+    out.tag = "CREATE STATISTICS";
+    out.node = about(on_relation_verb::create, object_kind::statistics,
+                     read_relation(c, inside["relations"].first().as("RangeVar")),
+                     name_from_parts(read_strings(inside["defnames"])).name);
+  } else if (type == "CommentStmt") {
+    out.tag = "COMMENT";
+    out.node = read_comment(inside);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool convert_create(const conversion& c, tree_node node, statement& out) {
+  const std::string_view type = node.type();
+  const tree_node inside = node.first();
+  if (type == "CreateStmt") {
+    out.tag = "CREATE TABLE";
+    out.node = read_table(c, inside);
+  } else if (type == "CreateForeignTableStmt") {
+    create_table create = read_table(c, inside["base"]);
+    create.foreign = true;
+    out.tag = "CREATE FOREIGN TABLE";
+    out.node = std::move(create);
+  } else if (type == "CreateTableAsStmt") {
+    convert_table_as(c, inside, out);
+  } else if (const tree_node into = type == "SelectStmt" ? into_clause(inside) : tree_node{}) {
+    create_table_as create = read_table_as(c, into);
+    create.select_into = true;
+    out.tag = "SELECT INTO";
+    out.node = std::move(create);
+  } else if (type == "IndexStmt") {
+    out.tag = "CREATE INDEX";
+    out.node = read_index(c, inside);
+  } else if (type == "ViewStmt") {
+    create_view create;
+    create.relation = read_relation(c, inside["view"]);
+    create.replace = inside["replace"].boolean();
+    create.temporary = is_temporary(inside["view"]);
+    out.tag = "CREATE VIEW";
+    out.node = std::move(create);
+  } else if (type == "CreateFunctionStmt") {
+    create_function create = read_function_definition(inside);
+    out.tag = create.procedure ? "CREATE PROCEDURE" : "CREATE FUNCTION";
+    out.node = std::move(create);
+  } else if (type == "CreateSchemaStmt") {
+    convert_schema(c, inside, out);
+  } else if (!convert_on_relation(c, node, out)) {
+    return false;
+  }
+  out.ddl = true;
+  return true;
+}
+
+}  // namespace tidegate::sql

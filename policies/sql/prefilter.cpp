@@ -1,0 +1,277 @@
+#include "policies/sql/prefilter.hpp"
+
+#include "policies/sql/lexer.hpp"
+#include "policies/sql/token_list.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tidegate::sql {
+namespace {
+
+// Up to eight letters in one number, lower case: keywords are compared at once. A byte that is no letter
+// never becomes one.
+constexpr std::uint64_t packed(std::string_view word) {
+  std::uint64_t value = 0;
+  for (const char c : word) value = value << 8 | static_cast<unsigned char>(c | 0x20);
+  return value;
+}
+constexpr std::size_t longest_packed = 8;
+
+// What a statement begins with, as far as the rest of it must be looked at differently.
+enum class opening : unsigned char {
+  none,     // nothing yet
+  bracket,  // ( of a bracketed query
+  insert,   // INSERT, MERGE: INTO may follow
+  with,
+  copy,
+  other,
+  suspicious,
+};
+
+opening opening_of(std::string_view word) {
+  if (word.size() > longest_packed) {
+    const bool known = equals_folded(word, "savepoint") || equals_folded(word, "deallocate");
+    return known ? opening::other : opening::suspicious;
+  }
+  switch (packed(word)) {
+    case packed("insert"):
+    case packed("merge"):
+      return opening::insert;
+    case packed("with"):
+      return opening::with;
+    case packed("copy"):
+      return opening::copy;
+    case packed("select"):
+    case packed("update"):
+    case packed("delete"):
+    case packed("values"):
+    case packed("table"):
+    case packed("begin"):
+    case packed("start"):
+    case packed("commit"):
+    case packed("end"):
+    case packed("rollback"):
+    case packed("abort"):
+    case packed("release"):
+    case packed("execute"):
+    case packed("declare"):
+    case packed("fetch"):
+    case packed("move"):
+    case packed("close"):
+    case packed("show"):
+    case packed("call"):
+    case packed("listen"):
+    case packed("notify"):
+    case packed("unlisten"):
+      return opening::other;
+    default:
+      return opening::suspicious;
+  }
+}
+
+bool opens_bracketed_query(std::string_view word) {
+  if (word.size() > longest_packed) return false;
+  const std::uint64_t value = packed(word);
+  return value == packed("select") || value == packed("values") || value == packed("table") ||
+         value == packed("with");
+}
+
+// Functions and views that set settings, looked for under any spelling.
+bool sets_settings(std::string_view name) {
+  return name == "set_config" || name == "pg_settings";
+}
+
+// One statement after the other. The only ways in which a statement that begins harmlessly is not: SELECT …
+// INTO, COPY … PROGRAM, set_config(), UPDATE pg_settings. Words, blanks and punctuation are read here;
+// everything with rules of its own (quotes, comments, numbers with a fraction) by the lexer.
+class classifier {
+ public:
+  classifier(std::string_view text, lexical_settings settings)
+      : text_(text), settings_(settings), tokens_(text) {}
+
+  suspicion run() {
+    const char* const begin = text_.data();
+    const char* const end = begin + text_.size();
+    for (const char* at = begin; at < end;) {
+      const unsigned bits = class_of(*at);
+      if (bits & lexical::space) {
+        ++at;
+        continue;
+      }
+      if (bits & lexical::word_start) {
+        const char* behind = at + 1;
+        while (behind < end && (class_of(*behind) & lexical::word_part)) ++behind;
+        // E'…', U&"…": a letter that belongs to what follows
+        if (behind < end && behind == at + 1 && (*behind == '\'' || *behind == '&')) {
+          if (!by_lexer(at)) return suspicion::suspicious;
+          continue;
+        }
+        if (!word({at, static_cast<std::size_t>(behind - at)})) return suspicion::suspicious;
+        at = behind;
+        continue;
+      }
+      if (bits & lexical::punctuation) {
+        if (!punctuation(*at)) return suspicion::suspicious;
+        ++at;
+        continue;
+      }
+      if (is_simple(at, end, bits)) {
+        if (!inside_statement()) return suspicion::suspicious;
+        previous_ = previous_token::other;
+        continue;
+      }
+      if (!by_lexer(at)) return suspicion::suspicious;
+    }
+    return suspicion::harmless;
+  }
+
+ private:
+  // What the token before was, as far as it matters to the next.
+  enum class previous_token : unsigned char {
+    other,
+    dml_verb,  // an INSERT or MERGE that begins a statement
+    opening,   // (
+    closing,   // )
+  };
+
+  static unsigned class_of(char c) { return lexical::classes[static_cast<unsigned char>(c)]; }
+
+  // An integer, or an operator character that can't begin a comment: passed over.
+  static bool is_simple(const char*& at, const char* end, unsigned bits) {
+    if (bits & lexical::operator_part) {
+      if (*at == '-' || *at == '/') return false;
+      ++at;
+      return true;
+    }
+    if (!(bits & lexical::digit)) return false;
+    const char* behind = at + 1;
+    while (behind < end && (class_of(*behind) & lexical::digit)) ++behind;
+    if (behind < end && (*behind == '.' || *behind == 'e' || *behind == 'E')) return false;
+    at = behind;
+    return true;
+  }
+
+  bool inside_statement() const { return opening_ != opening::none && opening_ != opening::bracket; }
+
+  // The token at `at`, or comments and the token behind them; moves behind it.
+  bool by_lexer(const char*& at) {
+    tokens_.seek(static_cast<std::uint32_t>(at - text_.data()));
+    const token t = tokens_.next();
+    at = text_.data() + t.end;
+    const std::string_view spelling = text_.substr(t.begin, t.size());
+    switch (t.kind) {
+      case token_kind::end:
+        return true;
+      case token_kind::word:
+        return word(spelling);
+      case token_kind::punctuation:
+        return punctuation(spelling[0]);
+      case token_kind::string:
+      case token_kind::bit_string:
+        // A backslash may hide the closing quote.
+        if (t.backslash && !settings_.standard_conforming_strings) return false;
+        break;
+      case token_kind::quoted_identifier:
+        if (sets_settings(spelling.substr(1, spelling.size() - 2))) return false;
+        break;
+      case token_kind::odd:
+      case token_kind::unicode_identifier:
+      case token_kind::unicode_string:
+        return false;
+      default:
+        break;
+    }
+    previous_ = previous_token::other;
+    return inside_statement();
+  }
+
+  bool punctuation(char c) {
+    previous_ = previous_token::other;
+    if (c == ',' || c == '.') return inside_statement();
+    switch (c) {
+      case ';':
+        if (opening_ == opening::bracket) return false;
+        opening_ = opening::none;
+        depth_ = 0;
+        query_seen_ = false;
+        return true;
+      case '(':
+        if (opening_ == opening::none) opening_ = opening::bracket;
+        ++depth_;
+        previous_ = previous_token::opening;
+        return true;
+      case ')':
+        --depth_;
+        previous_ = previous_token::closing;
+        break;
+      default:
+        break;
+    }
+    return inside_statement();
+  }
+
+  bool word(std::string_view spelling) {
+    if (!inside_statement()) return first_word(spelling);
+    const previous_token before = previous_;
+    previous_ = previous_token::other;
+    switch (spelling[0] | 0x20) {
+      case 'i':
+        if (spelling.size() == 4 && packed(spelling) == packed("into"))
+          return before == previous_token::dml_verb;
+        if (spelling.size() == 6 && may_begin_dml(before) && packed(spelling) == packed("insert"))
+          previous_ = previous_token::dml_verb;
+        return true;
+      case 'm':
+        if (spelling.size() == 5 && may_begin_dml(before) && packed(spelling) == packed("merge"))
+          previous_ = previous_token::dml_verb;
+        return true;
+      case 's':
+        if (spelling.size() == 6 && depth_ == 0 && packed(spelling) == packed("select")) query_seen_ = true;
+        return !(spelling.size() == 10 && equals_folded(spelling, "set_config"));
+      case 'p':
+        if (spelling.size() == 7 && opening_ == opening::copy) return packed(spelling) != packed("program");
+        return !(spelling.size() == 11 && equals_folded(spelling, "pg_settings"));
+      default:
+        return true;
+    }
+  }
+
+  bool first_word(std::string_view spelling) {
+    if (opening_ == opening::bracket && !opens_bracketed_query(spelling)) return false;
+    opening_ = opening_of(spelling);
+    previous_ = opening_ == opening::insert ? previous_token::dml_verb : previous_token::other;
+    return opening_ != opening::suspicious;
+  }
+
+  // INSERT and MERGE are no reserved words: "SELECT count(*) insert INTO new_table" has a column of that
+  // name. They begin a statement only behind the bracket that opens a CTE, or behind the last CTE before any
+  // SELECT.
+  bool may_begin_dml(previous_token before) const {
+    if (before == previous_token::opening) return true;
+    return before == previous_token::closing && opening_ == opening::with && depth_ == 0 && !query_seen_;
+  }
+
+  std::string_view text_;
+  lexical_settings settings_;
+  lexer tokens_;
+  opening opening_ = opening::none;
+  previous_token previous_ = previous_token::other;
+  bool query_seen_ = false;  // a SELECT outside brackets
+  int depth_ = 0;
+};
+
+bool has_high_byte(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; });
+}
+
+}  // namespace
+
+suspicion classify(std::string_view text, lexical_settings settings) {
+  if (text.find('\0') != std::string_view::npos) return suspicion::suspicious;
+  if (!settings.ascii_safe_encoding && has_high_byte(text)) return suspicion::suspicious;
+  return classifier(text, settings).run();
+}
+
+}  // namespace tidegate::sql

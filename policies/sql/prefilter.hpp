@@ -1,0 +1,34 @@
+#pragma once
+// The first look at every query string, on the data path: certainly harmless text is forwarded without being
+// parsed or copied. One pass over the bytes; no allocation, no lock, any thread.
+//
+// Harmless means: whatever PostgreSQL 12 to 18 makes of the text, it changes no catalog, takes no lock beyond
+// what reading and writing rows takes, and sets no setting. Everything else, and every doubt, is suspicious
+// and goes to parse.hpp. What functions do inside can't be seen (docs/limitations.md).
+
+#include <span>
+#include <string_view>
+
+namespace tidegate::sql {
+
+enum class suspicion { harmless, suspicious };
+
+// As the server reported them (ParameterStatus). A client that changes one of them and sends on without
+// waiting for the answer is read with the old value: pass both as false until the answer is known.
+struct lexical_settings {
+  bool standard_conforming_strings = true;
+  bool ascii_safe_encoding = true;  // encoding.hpp: of client_encoding
+};
+
+suspicion classify(std::string_view text, lexical_settings settings);
+
+// Whether an identifier of the text may be one of the names (as PostgreSQL keeps them: folded, without
+// quotes). True in doubt: an unterminated quote, U&"", a name behind byte 0x7f, a name inside $$ or a DO
+// body.
+bool mentions_any(std::string_view text, lexical_settings settings, std::span<const std::string_view> names);
+
+// Whether the text begins like a command of the replication protocol (IDENTIFY_SYSTEM, START_REPLICATION, …).
+// Only a walsender connection understands them; there they are no SQL and need no parser.
+bool is_replication_command(std::string_view text);
+
+}  // namespace tidegate::sql

@@ -1,0 +1,190 @@
+#include "policies/transaction_history.hpp"
+
+#include "policies/engine.hpp"
+#include "policies/locks.hpp"
+#include "policies/statement_parts.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace tidegate::policies {
+
+namespace {
+
+using entry = transaction_history::entry;
+using kind = entry::kind;
+
+bool is_temporary_schema(std::string_view schema) {
+  return schema == "pg_temp" || schema.starts_with("pg_temp_");
+}
+
+bool created(const std::vector<entry>& entries, const sql::qualified_name& relation) {
+  for (auto it = entries.rbegin(); it != entries.rend(); ++it) {
+    const bool temporary = it->what == kind::created_temporary;
+    const bool made = temporary || it->what == kind::created_relation;
+    if (!made && it->what != kind::dropped_relation) continue;
+    if (it->relation.name != relation.name) continue;
+    const bool same_schema =
+        it->relation.schema == relation.schema ||
+        (temporary && (relation.schema.empty() || is_temporary_schema(relation.schema)) &&
+         (it->relation.schema.empty() || is_temporary_schema(it->relation.schema)));
+    if (same_schema) return made;
+  }
+  return false;
+}
+
+// Collects what one statement adds.
+class recorder {
+ public:
+  recorder(std::vector<entry>& entries, const std::string& schema, bool existed)
+      : entries_(entries), schema_(schema), existed_(existed) {}
+
+  void record(const sql::statement& statement) {
+    if (const auto* made = statement.as<sql::create_table>())
+      create(made->relation, made->temporary, made->if_not_exists);
+    else if (const auto* from_query = statement.as<sql::create_table_as>())
+      create(from_query->relation, from_query->temporary, from_query->if_not_exists);
+    else if (const auto* view = statement.as<sql::create_view>())
+      create(view->relation, view->temporary, view->replace);
+    else if (const auto* index = statement.as<sql::create_index>())
+      index_made(*index);
+    else if (const auto* gone = statement.as<sql::drop>())
+      for (const auto& object : gone->objects) push(kind::dropped_relation, object);
+    else if (const auto* renamed = statement.as<sql::rename>())
+      rename(*renamed);
+    else if (const auto* moved = statement.as<sql::set_schema>())
+      move(*moved);
+    else if (const auto* altered = statement.as<sql::alter_table>())
+      alter(*altered);
+    else if (const auto* domain = statement.as<sql::alter_domain>())
+      alter_domain(*domain);
+    else if (const auto* query = statement.as<sql::query>())
+      for (const auto& target : query->targets) push(kind::wrote_rows, target);
+    else if (const auto* copy = statement.as<sql::copy>(); copy && copy->from && copy->relation)
+      push(kind::wrote_rows, *copy->relation);
+    for (const auto& lock : own_locks(statement, catalog_snapshot{}))
+      if (blocks_writes(lock.level) && !created(entries_, qualify(lock.relation, schema_)))
+        push(kind::strong_lock, lock.relation);
+  }
+
+ private:
+  void push(kind what, const sql::qualified_name& relation, std::string name = {}) {
+    entries_.push_back({what, qualify(relation, schema_), std::move(name)});
+  }
+
+  void create(const sql::qualified_name& relation, bool temporary, bool may_exist) {
+    if (may_exist && existed_) return;
+    push(temporary || is_temporary_schema(relation.schema) ? kind::created_temporary : kind::created_relation,
+         relation);
+  }
+
+  // An index lives in the schema of its table.
+  void index_made(const sql::create_index& index) {
+    if (index.name.empty()) return;
+    create({.database = {}, .schema = index.relation.schema, .name = index.name}, false, index.if_not_exists);
+  }
+
+  void rename(const sql::rename& statement) {
+    using enum sql::object_kind;
+    const bool relation = statement.kind == table || statement.kind == view ||
+                          statement.kind == materialized_view || statement.kind == index ||
+                          statement.kind == sequence || statement.kind == foreign_table;
+    if (!relation || !created(entries_, statement.relation)) return;
+    push(kind::dropped_relation, statement.relation);
+    push(kind::created_relation, {.database = {}, .schema = statement.relation.schema, .name = statement.to});
+  }
+
+  void move(const sql::set_schema& statement) {
+    if (!created(entries_, statement.object)) return;
+    push(kind::dropped_relation, statement.object);
+    push(kind::created_relation, {.database = {}, .schema = statement.to, .name = statement.object.name});
+  }
+
+  void alter(const sql::alter_table& statement) {
+    for (const auto& command : statement.commands)
+      if (command.constraint && command.constraint->not_valid)
+        push(kind::not_valid_constraint, statement.relation, command.constraint->name);
+  }
+
+  void alter_domain(const sql::alter_domain& statement) {
+    if (statement.constraint && statement.constraint->not_valid)
+      push(kind::not_valid_constraint, statement.domain, statement.constraint->name);
+  }
+
+  std::vector<entry>& entries_;
+  const std::string& schema_;
+  bool existed_;
+};
+
+}  // namespace
+
+void transaction_history::add(const sql::statement& statement, bool existed) {
+  if (const auto* control = statement.as<sql::transaction>()) {
+    using enum sql::transaction_action;
+    const auto mark = [&] {
+      return std::find_if(entries_.rbegin(), entries_.rend(), [&](const entry& e) {
+        return e.what == kind::savepoint && e.name == control->name;
+      });
+    };
+    switch (control->action) {
+      case begin:
+        if (!open_) entries_.push_back({kind::began, {}, {}});
+        open_ = true;
+        break;
+      case commit:
+      case rollback:
+      case prepare:
+        clear();
+        open_ = control->chain;
+        break;
+      case savepoint:
+        entries_.push_back({kind::savepoint, {}, control->name});
+        break;
+      case release:
+        if (const auto it = mark(); it != entries_.rend()) entries_.erase(std::next(it).base());
+        break;
+      case rollback_to:
+        if (const auto it = mark(); it != entries_.rend()) entries_.erase(it.base(), entries_.end());
+        break;
+      case commit_prepared:
+      case rollback_prepared:
+        break;
+    }
+    return;
+  }
+
+  for (const statement_part& part : parts_of(statement))
+    if (part.runs) recorder(entries_, part.schema, existed).record(*part.statement);
+}
+
+void transaction_history::clear() {
+  entries_.clear();
+  open_ = false;
+}
+
+bool transaction_history::created(const sql::qualified_name& relation) const {
+  return policies::created(entries_, relation);
+}
+
+bool transaction_history::added_not_valid(const sql::qualified_name& relation,
+                                          std::string_view constraint) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const entry& e) {
+    // a constraint that PostgreSQL named may be the one
+    return e.what == kind::not_valid_constraint && e.relation == relation &&
+           (e.name.empty() || e.name == constraint);
+  });
+}
+
+bool transaction_history::has_strong_lock() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const entry& e) { return e.what == kind::strong_lock; });
+}
+
+bool transaction_history::has_strong_lock_on_other(const sql::qualified_name& relation) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const entry& e) {
+    return e.what == kind::strong_lock && !(e.relation == relation);
+  });
+}
+
+}  // namespace tidegate::policies

@@ -1,0 +1,40 @@
+#pragma once
+// Places for clients: in total, per database, per user (limits.max_clients and its kin). A place is taken once a client has proved
+// who it is and is given back when its session ends; until then it has one among those that log in. Any thread.
+
+#include "config/settings.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+
+namespace tidegate {
+
+class admission {
+ public:
+  enum class refusal : std::uint8_t {
+    too_many_clients,
+    too_many_for_database,
+    too_many_for_user,
+    pool_full,  // pool.size server connections of this database and user are taken: a place may become free
+  };
+  using place = std::shared_ptr<void>;
+
+  // A place for a connection that has not logged in yet; null when limits.max_clients of them are at it. Together with enter() it
+  // bounds the descriptors that clients can take.
+  place arrive(const config::settings& settings);
+  std::variant<place, refusal> enter(const config::settings& settings, const std::string& database, const std::string& user);
+  unsigned clients() const;
+
+ private:
+  void leave(const std::string& database, const std::string& user);
+
+  mutable std::mutex mutex_;
+  unsigned arriving_ = 0;
+  unsigned total_ = 0;
+  std::map<std::string, unsigned> by_database_, by_user_, by_pool_;
+};
+
+}  // namespace tidegate

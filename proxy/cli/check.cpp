@@ -1,0 +1,292 @@
+#include "proxy/cli/check.hpp"
+
+#include "config/load.hpp"
+#include "policies/engine.hpp"
+#include "policies/sql/parse.hpp"
+#include "policies/sql/parse_stack.hpp"
+#include "policies/sql/prefilter.hpp"
+#include "proxy/cli/check_report.hpp"
+#include "proxy/cli/script_effects.hpp"
+#include "proxy/cli/sql_script.hpp"
+#include "proxy/control/standalone_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+namespace tidegate::cli {
+
+namespace {
+
+using policies::decision;
+using policies::finding;
+using policies::verdict;
+
+enum exit_code { nothing_to_say = 0, findings_reported = 1, bad_usage = 2, failed = 3 };
+
+// Rules about what shares a transaction: for them it matters how the file is sent.
+constexpr std::array<std::string_view, 3> message_rules = {
+    "concurrently-in-transaction", "not-valid-and-validate-one-transaction", "validate-constraint-under-ael"};
+
+bool contains_word(std::string_view text, std::string_view word) {
+  const auto it = std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+  return it != text.end();
+}
+
+// Judges one file, statement by statement.
+class script_checker {
+ public:
+  script_checker(const std::string& file, std::string_view text, const policies::policy& policy,
+                 const fact_source& facts)
+      : text_(text), policy_(policy), facts_(facts) {
+    report_.file = file;
+  }
+
+  reported_file check() {
+    sql_script script(text_);
+    while (const auto piece = script.next(effects_.standard_conforming_strings())) {
+      if (!piece->follows_on_line && !history_.in_transaction()) history_.clear();
+      const sql::parse_options options{.standard_conforming_strings = effects_.standard_conforming_strings()};
+      const auto parsed = sql::parse(piece->text, options);
+      if (!parsed.ok()) {
+        report_unparsable(*piece, *parsed.error);
+        continue;
+      }
+      const bool alone = parsed.statements.size() == 1 && !piece->shares_line;
+      for (const auto& statement : parsed.statements) {
+        judge(*piece, statement, alone);
+        if (const auto* copy = statement.as<sql::copy>();
+            copy && copy->from && copy->relation && !copy->program && contains_word(piece->text, "stdin"))
+          script.skip_copy_data();
+      }
+    }
+    return std::move(report_);
+  }
+
+ private:
+  void judge(const script_piece& piece, const sql::statement& statement, bool alone) {
+    const auto request = effects_.widen(policies::facts_needed(statement));
+    policies::catalog_snapshot snapshot = facts_(request);
+    effects_.apply_to(snapshot, request);
+
+    policies::session_facts session;
+    session.in_transaction = history_.in_transaction();
+    session.alone_in_message = alone;
+    session.guarded = false;
+    session.lock_timeout = effects_.setting("lock_timeout");
+    // a comment that overrides is meant for those who may
+    if (!policy_.override_roles.empty() && piece.text.find("tidegate:allow=") != std::string::npos)
+      session.role = policy_.override_roles.front();
+
+    const decision decided = decide({statement, piece.text, snapshot, session, history_}, policy_);
+    const bool message_assumed = !alone && !session.in_transaction;
+    report(piece, statement.range, decided, message_assumed);
+    const bool existed = effects_.may_exist_before(statement, snapshot);
+    effects_.add(statement, snapshot);
+    history_.add(statement, existed);
+  }
+
+  void report(const script_piece& piece, sql::text_range range, const decision& decided,
+              bool message_assumed) {
+    auto& statement = add_statement(piece, range);
+    statement.verdict = decided.action;
+    for (const auto& found : decided.reported) {
+      if (found.action < verdict::warn) continue;
+      reported_finding entry;
+      entry.rule = found.rule;
+      entry.action = found.action;
+      if (found.lock != policies::lock_level::none) entry.lock = policies::name(found.lock);
+      entry.relations = found.relations;
+      entry.message = found.message;
+      entry.detail = found.detail;
+      entry.hint = found.hint;
+      entry.steps = found.steps;
+      if (message_assumed &&
+          std::find(message_rules.begin(), message_rules.end(), found.rule) != message_rules.end())
+        entry.detail +=
+            "\nLacked fact: whether the statements of this line are sent as one message; the worst was "
+            "assumed.";
+      place(entry, piece, found.at >= 0 ? found.at : range.begin);
+      statement.findings.push_back(std::move(entry));
+    }
+  }
+
+  // What newer servers understand and the parser does not is let through when it is certainly no DDL.
+  void report_unparsable(const script_piece& piece, const sql::parse_error& error) {
+    const auto size = static_cast<sql::position>(piece.text.size());
+    const auto begin =
+        static_cast<sql::position>(std::min(piece.text.find_first_not_of(" \t\r\n"), piece.text.size()));
+    auto& statement = add_statement(piece, {begin, size});
+    const sql::lexical_settings lexical{.standard_conforming_strings =
+                                            effects_.standard_conforming_strings()};
+    if (sql::classify(piece.text, lexical) == sql::suspicion::harmless) return;
+    statement.verdict = policy_.on_unparsable;
+    if (statement.verdict < verdict::warn) return;
+    reported_finding entry;
+    entry.rule = "unparsable";
+    entry.action = statement.verdict;
+    entry.message = "this statement cannot be parsed, so what it would do is not known";
+    entry.detail = error.message;
+    entry.hint = "More: docs/limitations.md";
+    place(entry, piece, error.at >= 0 ? error.at : begin);
+    statement.findings.push_back(std::move(entry));
+  }
+
+  reported_statement& add_statement(const script_piece& piece, sql::text_range range) {
+    reported_statement statement;
+    statement.index = static_cast<int>(report_.statements.size());
+    const auto size = static_cast<sql::position>(piece.text.size());
+    const auto begin = static_cast<std::size_t>(std::clamp(range.begin, 0, size));
+    const auto end = static_cast<std::size_t>(std::clamp(range.end, static_cast<sql::position>(begin), size));
+    statement.line = locate(text_, piece.offset + begin).line;
+    statement.sql = piece.text.substr(begin, end - begin);
+    report_.statements.push_back(std::move(statement));
+    return report_.statements.back();
+  }
+
+  void place(reported_finding& entry, const script_piece& piece, sql::position at) const {
+    const auto where = locate(text_, piece.offset + static_cast<std::size_t>(std::max(at, 0)));
+    entry.line = where.line;
+    entry.column = where.column;
+  }
+
+  std::string_view text_;
+  const policies::policy& policy_;
+  const fact_source& facts_;
+  script_effects effects_;
+  policies::transaction_history history_;
+  reported_file report_;
+};
+
+std::optional<report_format> parse_format(std::string_view text) {
+  if (text == "text") return report_format::text;
+  if (text == "json") return report_format::json;
+  if (text == "github") return report_format::github;
+  return std::nullopt;
+}
+
+// "15" -> 150000, "14.2" -> 140002, "150004" as it is.
+std::optional<int> parse_version(std::string_view text) {
+  int major = 0;
+  int minor = 0;
+  const char* const end = text.data() + text.size();
+  auto read = std::from_chars(text.data(), end, major);
+  if (read.ec != std::errc() || major <= 0) return std::nullopt;
+  if (read.ptr != end && *read.ptr == '.') read = std::from_chars(read.ptr + 1, end, minor);
+  if (read.ec != std::errc() || read.ptr != end || minor < 0) return std::nullopt;
+  const int number = major >= 10000 ? major : major * 10000 + minor;
+  return number >= 120000 && number < 1000000 ? std::optional(number) : std::nullopt;
+}
+
+struct question {
+  report_format format = report_format::text;
+  verdict fail_on = verdict::plan;
+  std::optional<int> server_version;
+  policies::policy policy;
+};
+
+// What the command line and the configuration ask for; none: it was said in `err` what is wrong.
+std::optional<question> read_question(const check_options& options, std::ostream& err) {
+  question asked;
+  const auto format = parse_format(options.format);
+  if (!format) {
+    err << "tidegate check: --format " << options.format << ": expected text, json or github"
+        << (options.format == "sarif" ? " (sarif is not available yet)" : "") << '\n';
+    return std::nullopt;
+  }
+  asked.format = *format;
+  const auto fail_on = policies::parse_verdict(options.fail_on);
+  if (!fail_on || *fail_on == verdict::allow) {
+    err << "tidegate check: --fail-on " << options.fail_on << ": expected warn, rewrite, plan or block\n";
+    return std::nullopt;
+  }
+  asked.fail_on = *fail_on;
+  if (!options.server_version.empty()) {
+    asked.server_version = parse_version(options.server_version);
+    if (!asked.server_version) {
+      err << "tidegate check: --server-version " << options.server_version
+          << ": expected 12 or later, as 15, 14.2 or 150004\n";
+      return std::nullopt;
+    }
+  }
+  if (options.files.empty()) {
+    err << "tidegate check: no file given; use - for standard input\n";
+    return std::nullopt;
+  }
+  if (!options.config.empty()) {
+    auto load_options = config::default_load_options();
+    load_options.reads_files = false;
+    const auto loaded = config::load_file(options.config, load_options);
+    for (const auto& problem : loaded.problems) err << config::to_text(options.config, problem) << '\n';
+    if (!loaded.value) return std::nullopt;
+    asked.policy = loaded.value->policies.policy;
+  }
+  asked.policy.trust_sizes = options.trust_sizes;
+  return asked;
+}
+
+std::string read_all(const std::string& file, std::istream& in) {
+  const auto drain = [](std::istream& stream) {
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  if (file == "-") return drain(in);
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw std::runtime_error(file + ": cannot be read");
+  return drain(stream);
+}
+
+int answer(const question& asked, const check_options& options, std::istream& in, std::ostream& out) {
+  std::unique_ptr<control::standalone_reader> reader;
+  if (!options.database.empty()) reader = std::make_unique<control::standalone_reader>(options.database);
+  const fact_source facts = [&](const policies::fact_request& request) {
+    policies::catalog_snapshot snapshot;
+    if (reader) snapshot = reader->read(request);
+    if (asked.server_version) snapshot.server_version = *asked.server_version;
+    return snapshot;
+  };
+  std::vector<reported_file> files;
+  bool failing = false;
+  for (const auto& file : options.files) {
+    files.push_back(check_script(file, read_all(file, in), asked.policy, facts));
+    for (const auto& statement : files.back().statements)
+      for (const auto& found : statement.findings) failing = failing || found.action >= asked.fail_on;
+  }
+  print_report(out, asked.format, files);
+  return failing ? findings_reported : nothing_to_say;
+}
+
+}  // namespace
+
+reported_file check_script(const std::string& file, std::string_view text, const policies::policy& policy,
+                           const fact_source& facts) {
+  return script_checker(file, text, policy, facts).check();
+}
+
+int run_check(const check_options& options, std::istream& in, std::ostream& out, std::ostream& err) {
+  const auto asked = read_question(options, err);
+  if (!asked) return bad_usage;
+  try {
+    int code = failed;
+    sql::run_on_parse_stack([&] { code = answer(*asked, options, in, out); });
+    return code;
+  } catch (const std::invalid_argument& problem) {
+    err << "tidegate check: --database: " << problem.what() << '\n';
+    return bad_usage;
+  } catch (const std::exception& problem) {
+    err << "tidegate check: " << problem.what() << '\n';
+    return failed;
+  }
+}
+
+}  // namespace tidegate::cli

@@ -1,0 +1,46 @@
+#pragma once
+// `tidegate check`: judges the statements of SQL files as the gateway would, without running them. It follows
+// the file: transactions, settings, and what earlier statements made. Statements on lines of their own are
+// messages of their own, as psql sends them; statements that share a line are taken for one message, as
+// drivers send them.
+
+#include "policies/catalog.hpp"
+#include "policies/fact_request.hpp"
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidegate::policies {
+struct policy;
+}
+
+namespace tidegate::cli {
+
+struct reported_file;
+
+// As they stand on the command line; empty: not given.
+struct check_options {
+  std::string format = "text";       // text | json | github
+  std::string server_version{};      // "15", "14.2" or server_version_num
+  std::string database{};            // connection URI or keywords
+  std::string config{};              // file whose policies apply
+  std::string fail_on = "plan";      // warn | rewrite | plan | block
+  bool trust_sizes = false;          // smallness is safety, as in the gateway
+  std::vector<std::string> files{};  // "-": `in`
+};
+
+// Exit codes: 0 nothing at or above fail_on, 1 something, 2 usage or configuration, 3 a file or the database
+// can't be read. Reports go to `out`, problems to `err`. Parses on a stack of its own; any thread.
+int run_check(const check_options& options, std::istream& in, std::ostream& out, std::ostream& err);
+
+// Facts for the names of a statement; without a database an empty snapshot.
+using fact_source = std::function<policies::catalog_snapshot(const policies::fact_request&)>;
+
+// One file's content. Needs a deep stack (policies/sql/parse_stack.hpp).
+reported_file check_script(const std::string& file, std::string_view text, const policies::policy& policy,
+                           const fact_source& facts);
+
+}  // namespace tidegate::cli

@@ -1,0 +1,41 @@
+#pragma once
+// What `tidegate check` found, and the three ways to print it.
+
+#include "policies/verdict.hpp"
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace tidegate::cli {
+
+struct reported_finding {
+  std::string rule;
+  policies::verdict action = policies::verdict::block;
+  std::string lock;
+  std::vector<std::string> relations;
+  std::string message, detail, hint;
+  int line = 1, column = 1;
+  std::vector<std::string> steps;
+};
+
+struct reported_statement {
+  int index = 0;  // in the file, from 0
+  int line = 1;
+  std::string sql;
+  policies::verdict verdict = policies::verdict::allow;
+  std::vector<reported_finding> findings;  // warn and above, hardest first
+};
+
+struct reported_file {
+  std::string file;
+  std::vector<reported_statement> statements;
+};
+
+enum class report_format { text, json, github };
+
+// json: one object, as the contract has it (docs/index.md). text: one paragraph per finding and a last line
+// that counts. github: one workflow command per finding.
+void print_report(std::ostream& out, report_format format, const std::vector<reported_file>& files);
+
+}  // namespace tidegate::cli

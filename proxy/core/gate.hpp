@@ -1,0 +1,72 @@
+#pragma once
+// The gate: while a guarded DDL takes its lock, new statements on its relations wait here, at the gateway, instead of queueing
+// behind the DDL inside the server. Shared by all workers; the data path asks closed() only, one relaxed load.
+//
+// Bounded whatever happens: each closure carries its own deadline, and must_hold() looks at it; nobody has to send a message for the
+// gate to open. Sessions inside a transaction always pass, since the DDL may be waiting for them (transitions.md §12).
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policies/sql/prefilter.hpp"
+
+namespace tidegate::core {
+
+class gate {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  // Closed as long as this lives, at most until its deadline.
+  class closure {
+   public:
+    closure() = default;
+    closure(closure&& other) noexcept;
+    closure& operator=(closure&& other) noexcept;
+    ~closure() { open(); }
+    void open();
+    explicit operator bool() const { return of_ != nullptr; }
+
+   private:
+    friend class gate;
+    closure(gate& of, std::uint64_t id) : of_(&of), id_(id) {}
+    gate* of_ = nullptr;
+    std::uint64_t id_ = 0;
+  };
+
+  // `names`: bare relation names as PostgreSQL folds them, dependents (views, partitions, parents) included.
+  closure close(std::string database, std::vector<std::string> names, clock::time_point until);
+
+  bool closed() const { return closures_.load(std::memory_order_relaxed) != 0; }
+  // Until when a new statement in this database has to wait; none: it may go on. `text` none: what the client wants can't be told,
+  // so it waits for every closure of its database.
+  std::optional<clock::time_point> must_hold(std::string_view database, std::optional<std::string_view> text,
+                                             const sql::lexical_settings& lexical, clock::time_point now) const;
+
+  // Called, on the thread that opened it, whenever a closure has gone.
+  void on_open(std::function<void()> callback) { opened_ = std::move(callback); }
+
+ private:
+  struct entry {
+    std::uint64_t id;
+    std::string database;
+    std::vector<std::string> names;
+    std::vector<std::string_view> views;  // of names, for mentions_any
+    clock::time_point until;
+  };
+
+  std::atomic<unsigned> closures_{0};
+  mutable std::mutex mutex_;  // never taken while the gate is open
+  std::list<entry> entries_;
+  std::uint64_t next_id_ = 1;
+  std::function<void()> opened_;
+};
+
+}  // namespace tidegate::core

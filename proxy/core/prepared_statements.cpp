@@ -1,0 +1,150 @@
+#include "proxy/core/prepared_statements.hpp"
+
+#include <utility>
+
+namespace tidegate::core {
+namespace {
+
+constexpr std::size_t largest_kept_bind = 64 * 1024;
+constexpr std::size_t entry_overhead = 128;
+
+}  // namespace
+
+void prepared_statements::parse_sent(std::uint64_t number, std::string_view name, std::string_view text) {
+  effect e{.number = number, .batch = batch_, .kind = effect_kind::parse, .name = std::string(name)};
+  if (!text.empty()) {
+    e.text = std::make_shared<suspect_statement>(suspect_statement{std::string(text)});
+    bytes_ += text.size() + entry_overhead;
+  }
+  pending_.push_back(std::move(e));
+}
+
+void prepared_statements::bind_sent(std::uint64_t number, std::string_view portal, std::string_view statement,
+                                    std::span<const std::byte> message) {
+  effect e{.number = number,
+           .batch = batch_,
+           .kind = effect_kind::bind,
+           .name = std::string(portal),
+           .statement = std::string(statement)};
+  if (message.size() <= largest_kept_bind) e.bind.assign(message.begin(), message.end());
+  bytes_ += e.bind.size();
+  pending_.push_back(std::move(e));
+}
+
+void prepared_statements::close_sent(std::uint64_t number, char kind, std::string_view name) {
+  pending_.push_back({.number = number,
+                      .batch = batch_,
+                      .kind = kind == 'S' ? effect_kind::close_statement : effect_kind::close_portal,
+                      .name = std::string(name)});
+}
+
+void prepared_statements::query_sent(std::uint64_t number) {
+  pending_.push_back({.number = number, .batch = batch_, .kind = effect_kind::query});
+}
+
+void prepared_statements::confirmed(std::uint64_t number) {
+  abandoned_before(number);
+  if (pending_.empty() || pending_.front().number != number) return;
+  apply(pending_.front());
+  pending_.pop_front();
+}
+
+void prepared_statements::abandoned_before(std::uint64_t number) {
+  while (!pending_.empty() && pending_.front().number < number) {
+    const effect& never = pending_.front();
+    if (never.text) bytes_ -= never.text->text.size() + entry_overhead;
+    bytes_ -= never.bind.size();
+    pending_.pop_front();
+  }
+}
+
+void prepared_statements::transaction_ended(std::uint64_t number) {
+  std::erase_if(portals_, [this, number](const auto& entry) {
+    const bool gone = entry.second.number < number;
+    if (gone) bytes_ -= entry.second.portal.bind.size();
+    return gone;
+  });
+}
+
+void prepared_statements::apply(effect& e) {
+  switch (e.kind) {
+    case effect_kind::parse:
+      forget_statement(e.name);
+      if (e.text) statements_.emplace(std::move(e.name), std::move(e.text));
+      break;
+    case effect_kind::bind: {
+      forget_portal(e.name);
+      if (auto found = statements_.find(e.statement); found != statements_.end()) {
+        portals_.emplace(std::move(e.name), placed_portal{{found->second, std::move(e.bind)}, e.number});
+      } else {
+        bytes_ -= e.bind.size();
+      }
+      break;
+    }
+    case effect_kind::close_statement:
+      forget_statement(e.name);
+      break;
+    case effect_kind::close_portal:
+      forget_portal(e.name);
+      break;
+    case effect_kind::query:
+      forget_statement({});
+      break;
+  }
+}
+
+void prepared_statements::forget_statement(const std::string& name) {
+  if (auto found = statements_.find(name); found != statements_.end()) {
+    bytes_ -= found->second->text.size() + entry_overhead;
+    statements_.erase(found);
+  }
+}
+
+void prepared_statements::forget_portal(const std::string& name) {
+  if (auto found = portals_.find(name); found != portals_.end()) {
+    bytes_ -= found->second.portal.bind.size();
+    portals_.erase(found);
+  }
+}
+
+// Assuming success is exact inside one batch, since a failure there skips the Execute as well. Across a Sync
+// it is not.
+bool prepared_statements::may_be_suspect(std::string_view portal) const {
+  for (auto bind = pending_.rbegin(); bind != pending_.rend(); ++bind) {
+    if (bind->kind != effect_kind::bind || bind->name != portal) continue;
+    if (bind->batch != batch_) return true;
+    for (auto parse = std::next(bind); parse != pending_.rend(); ++parse) {
+      if (parse->kind == effect_kind::query && bind->statement.empty()) return true;
+      if (parse->kind != effect_kind::parse || parse->name != bind->statement) continue;
+      return parse->text != nullptr || parse->batch != bind->batch;
+    }
+    return statements_.contains(bind->statement);
+  }
+  return portals_.contains(portal);
+}
+
+const suspect_portal* prepared_statements::portal(std::string_view name) const {
+  const auto found = portals_.find(name);
+  return found == portals_.end() ? nullptr : &found->second.portal;
+}
+
+suspect prepared_statements::statement(std::string_view name) const {
+  const auto found = statements_.find(name);
+  return found == statements_.end() ? nullptr : found->second;
+}
+
+bool prepared_statements::has_named_statements() const {
+  for (const auto& e : pending_) {
+    if (e.text && !e.name.empty()) return true;
+  }
+  return !statements_.empty() && (statements_.size() > 1 || !statements_.begin()->first.empty());
+}
+
+void prepared_statements::prepared_in_sql(std::string_view name, std::string_view text) {
+  const std::string key(name);
+  forget_statement(key);
+  statements_.emplace(key, std::make_shared<suspect_statement>(suspect_statement{std::string(text)}));
+  bytes_ += text.size() + entry_overhead;
+}
+
+}  // namespace tidegate::core

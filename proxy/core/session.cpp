@@ -1,0 +1,340 @@
+#include "proxy/core/session.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "policies/sql/encoding.hpp"
+#include "protocol/frame.hpp"
+
+namespace tidegate::core {
+namespace {
+
+using protocol::frame_status;
+
+// A NUL-terminated string at `at`; moves behind it. False when there is no NUL.
+bool take_string(byte_view message, std::size_t& at, std::string_view& out) {
+  if (at >= message.size()) return false;
+  const char* begin = reinterpret_cast<const char*>(message.data()) + at;
+  const void* end = std::memchr(begin, 0, message.size() - at);
+  if (end == nullptr) return false;
+  out = {begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin)};
+  at += out.size() + 1;
+  return true;
+}
+
+// Backend messages whose contents the session reads, and how long such a message may be to be held until it is whole.
+constexpr std::size_t longest_held = 64 * 1024;
+
+// What the session reads of an ErrorResponse, as far as its bytes are there.
+struct error_fields {
+  std::array<char, 5> sqlstate{};
+  bool fatal = false;
+};
+
+error_fields fields_of(byte_view message) {
+  error_fields found;
+  std::size_t at = protocol::frame_header_size;
+  while (at < message.size()) {
+    const char letter = static_cast<char>(message[at]);
+    std::string_view text;
+    if (letter == '\0' || !take_string(message, ++at, text)) break;
+    if (letter == 'C' && text.size() == found.sqlstate.size()) std::copy(text.begin(), text.end(), found.sqlstate.begin());
+    if (letter == 'V') found.fatal = text == "FATAL" || text == "PANIC";  // S is the same in the server's language
+  }
+  return found;
+}
+
+}  // namespace
+
+message_text text_of(byte_view message) {
+  message_text out;
+  std::size_t at = protocol::frame_header_size;
+  if (message.size() <= at) return out;
+  if (static_cast<char>(message[0]) == 'P' && !take_string(message, at, out.name)) return out;
+  out.valid = take_string(message, at, out.text);
+  return out;
+}
+
+client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed) {
+  std::size_t at = 0;
+  if (drop_ != 0) {
+    const std::size_t dropped = std::min(drop_, bytes.size());
+    drop_ -= dropped;
+    if (dropped != 0) return {0, client_step::discard, dropped};
+  }
+  if (client_rest_ != 0) {
+    at = std::min(client_rest_, bytes.size());
+    client_rest_ -= at;
+  }
+  while (at < bytes.size()) {
+    const auto peek = protocol::peek_frame(bytes, at, protocol::max_frontend_length);
+    if (peek.status != frame_status::ready) {
+      if (peek.status == frame_status::need_more) return {at, client_step::need_more, 0};
+      return {at, client_step::malformed, 0};
+    }
+    const char type = peek.header.type;
+    const std::size_t total = peek.header.total_size();
+    const std::size_t available = bytes.size() - at;
+
+    if (discarding_) {
+      if (type != 'S' && type != 'X') {
+        if (at != 0) return {at, client_step::discard, 0};  // first send what came before; then this is at the front
+        const std::size_t now = std::min(total, available);
+        drop_ = total - now;
+        return {0, client_step::discard, now};
+      }
+      discarding_ = false;
+    }
+
+    bool whole_needed = false;
+    if (type == 'Q' || type == 'P') whole_needed = examine;
+    else if (type == 'B' || type == 'E' || type == 'C') whole_needed = examine && !prepared_.empty();
+    if (whole_needed) {
+      if (total > limits_.query_buffer) {
+        const bool text = type == 'Q' || type == 'P';
+        if (text && !limits_.forward_long) return {at, client_step::too_long, total};
+        // A Bind with huge values: its names are at the front, and it is not kept to be bound again.
+        std::size_t field = protocol::frame_header_size;
+        std::string_view portal, statement;
+        const byte_view front = bytes.subspan(at);
+        if (!text && (!take_string(front, field, portal) || !take_string(front, field, statement))) {
+          if (available < longest_held) return {at, client_step::need_more, longest_held};
+          return {at, client_step::malformed, 0};
+        }
+        if (type == 'B') prepared_.bind_sent(pipeline_.next_number(), portal, statement, {});
+        whole_needed = false;
+      } else if (available < total) {
+        return {at, client_step::need_more, total};
+      }
+    }
+    if (gate_closed && !gate_passed_ && (type == 'Q' || type == 'P' || type == 'B' || type == 'F') &&
+        pipeline_.at_rest()) {  // with answers outstanding, a BEGIN may be among what was asked
+      if ((type == 'Q' || type == 'P') && available < total && total <= limits_.query_buffer) return {at, client_step::need_more, total};
+      return {at, client_step::hold, total};
+    }
+    if (whole_needed && track(type, bytes.subspan(at, total), examine)) return {at, client_step::intercept, total};
+    if (!whole_needed) {
+      if (type == 'S') prepared_.sync_sent();
+      pipeline_.sent(type);
+    }
+    if (type == 'S' || type == 'Q') gate_passed_ = false;
+    if (available < total) {
+      client_rest_ = total - available;
+      return {bytes.size(), client_step::done, 0};
+    }
+    at += total;
+  }
+  return {at, client_step::done, 0};
+}
+
+client_scan session::scan_copy(byte_view bytes) {
+  std::size_t at = std::min(client_rest_, bytes.size());
+  client_rest_ -= at;
+  while (at < bytes.size() && pipeline_.copying_in()) {
+    const auto peek = protocol::peek_frame(bytes, at, protocol::max_frontend_length);
+    if (peek.status == frame_status::need_more) return {at, client_step::need_more, 0};
+    if (peek.status != frame_status::ready) return {at, client_step::malformed, 0};
+    pipeline_.sent(peek.header.type);  // anything that has no place in COPY makes the server close the connection
+    const std::size_t total = peek.header.total_size();
+    if (bytes.size() - at < total) {
+      client_rest_ = total - (bytes.size() - at);
+      return {bytes.size(), client_step::done, 0};
+    }
+    at += total;
+  }
+  return {at, at == bytes.size() ? client_step::done : client_step::need_more, 0};
+}
+
+// Looks at a whole message and, unless it is to be intercepted, records it as sent.
+bool session::track(char type, byte_view message, bool examine) {
+  if (!examine) {
+    pipeline_.sent(type);
+    return false;
+  }
+  // Skipped by the server, or never executed in a failed transaction: no decision is needed.
+  const bool inert = pipeline_.skipping();
+  std::size_t at = protocol::frame_header_size;
+  switch (type) {
+    case 'Q': {
+      const message_text query = text_of(message);
+      if (!inert && query.valid) tell_names(query.text);
+      if (!inert && query.valid && suspicious(query.text)) return true;
+      if (!inert && !prepared_.empty()) prepared_.query_sent(pipeline_.next_number());
+      break;
+    }
+    case 'P': {
+      const message_text parse = text_of(message);
+      if (inert || !parse.valid) break;
+      tell_names(parse.text);
+      const bool doubted = suspicious(parse.text);
+      if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes) return true;
+      if (doubted || !prepared_.empty()) {
+        prepared_.parse_sent(pipeline_.next_number(), parse.name, doubted ? parse.text : std::string_view{});
+      }
+      break;
+    }
+    case 'B': {
+      std::string_view portal, statement;
+      if (!inert && take_string(message, at, portal) && take_string(message, at, statement)) {
+        const bool kept = prepared_.bytes() + message.size() <= limits_.suspect_bytes;
+        prepared_.bind_sent(pipeline_.next_number(), portal, statement, kept ? message : byte_view{});
+      }
+      break;
+    }
+    case 'E': {
+      std::string_view portal;
+      if (!inert && take_string(message, at, portal) && prepared_.may_be_suspect(portal)) return true;
+      break;
+    }
+    case 'C': {
+      std::string_view name;
+      if (!inert && message.size() > at) {
+        const char kind = static_cast<char>(message[at]);
+        ++at;
+        if (take_string(message, at, name)) prepared_.close_sent(pipeline_.next_number(), kind, name);
+      }
+      break;
+    }
+    default: break;
+  }
+  pipeline_.sent(type);
+  return false;
+}
+
+void session::forwarded(byte_view message) {
+  if (message.empty()) return;
+  const char type = static_cast<char>(message[0]);
+  if (type == 'Q' && !prepared_.empty() && !pipeline_.skipping()) prepared_.query_sent(pipeline_.next_number());
+  pipeline_.sent(type);
+}
+
+bool session::suspicious(std::string_view text) const {
+  // While answers are outstanding, one of them may be about to change how text is read: then nothing is taken for granted.
+  const sql::lexical_settings lexical = pipeline_.answered() ? lexical_ : sql::lexical_settings{false, false};
+  if (sql::classify(text, lexical) == sql::suspicion::suspicious) {
+    // Commands of a walsender are no SQL; a database walsender understands both.
+    return !limits_.replication || !sql::is_replication_command(text);
+  }
+  // SQL's EXECUTE reaches statements prepared by the protocol, which may be anything.
+  static constexpr std::string_view execute[] = {"execute"};
+  return !prepared_.empty() && prepared_.has_named_statements() && sql::mentions_any(text, lexical_, execute);
+}
+
+server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
+  server_scan out;
+  std::size_t at = 0;
+  if (server_rest_ != 0) {
+    at = std::min(server_rest_, bytes.size());
+    server_rest_ -= at;
+    if (server_rest_ != 0) {
+      out.forward = at;
+      return out;
+    }
+  }
+  for (;;) {
+    out.forward = at;
+    if (stop_when_answered && pipeline_.answered()) {
+      out.step = server_step::answered;
+      return out;
+    }
+    if (at >= bytes.size()) return out;
+    const auto peek = protocol::peek_frame(bytes, at, protocol::max_backend_length);
+    if (peek.status != frame_status::ready) {
+      out.step = peek.status == frame_status::need_more ? server_step::need_more : server_step::malformed;
+      return out;
+    }
+    const char type = peek.header.type;
+    const std::size_t total = peek.header.total_size();
+    const std::size_t available = bytes.size() - at;
+    switch (type) {
+      case 'D':
+      case 'd':
+      case 'T':
+      case 't':
+      case 'N':
+      case 'A':
+        if (type == 'T') pipeline_.received(type);
+        break;
+      case 'Z':
+        if (available < total) {
+          out.step = server_step::need_more;
+          return out;
+        }
+        if (total != 6) {
+          out.step = server_step::malformed;
+          return out;
+        }
+        {
+          const std::uint64_t before = pipeline_.answered_before();
+          const auto status = static_cast<transaction_status>(bytes[at + 5]);
+          if (status != transaction_status::idle && status != transaction_status::open && status != transaction_status::failed) {
+            out.step = server_step::malformed;
+            return out;
+          }
+          pipeline_.ready(status);
+          if (!prepared_.empty()) {
+            prepared_.confirmed(before);
+            prepared_.abandoned_before(pipeline_.answered_before());
+            if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
+          }
+        }
+        out.ready = true;
+        ++out.queries_ready;
+        break;
+      case 'S':
+        if (available < total && total <= longest_held) {
+          out.step = server_step::need_more;
+          return out;
+        }
+        if (available >= total) {
+          std::string_view name, value;
+          std::size_t field = at + protocol::frame_header_size;
+          const byte_view message = bytes.first(at + total);
+          if (take_string(message, field, name) && take_string(message, field, value)) server_parameter(name, value);
+          out.parameter_changed = true;
+        }
+        break;
+      default: {
+        const std::uint64_t before = pipeline_.answered_before();
+        pipeline_.received(type);
+        if (type == 'E') {
+          const error_fields fields = fields_of(bytes.subspan(at, std::min(total, available)));
+          if (out.errors < out.sqlstates.size()) out.sqlstates[out.errors] = fields.sqlstate;
+          out.fatal = out.fatal || fields.fatal;
+          ++out.errors;
+        }
+        if (!prepared_.empty()) {
+          if (type == 'E') prepared_.abandoned_before(pipeline_.answered_before());
+          else if (pipeline_.answered_before() != before) prepared_.confirmed(before);
+        }
+        break;
+      }
+    }
+    if (available < total) {
+      server_rest_ = total - available;
+      out.forward = bytes.size();
+      return out;
+    }
+    at += total;
+  }
+}
+
+void session::watch(new_relations& relations, std::string database, std::string user) {
+  new_relations_ = &relations;
+  database_ = std::move(database);
+  user_ = std::move(user);
+}
+
+void session::server_parameter(std::string_view name, std::string_view value) {
+  if (name == "standard_conforming_strings") {
+    lexical_.standard_conforming_strings = value == "on";
+  } else if (name == "client_encoding") {
+    client_encoding_ = value;
+    lexical_.ascii_safe_encoding = sql::is_ascii_safe(value);
+  } else if (name == "application_name") {
+    application_name_ = value;
+  }
+}
+
+}  // namespace tidegate::core

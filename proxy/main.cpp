@@ -1,0 +1,55 @@
+// The command line: one subcommand per thing Tidegate does, each implemented in proxy/cli.
+
+#include "proxy/cli/check.hpp"
+#include "proxy/cli/demo.hpp"
+#include "proxy/cli/doctor.hpp"
+#include "proxy/cli/serve.hpp"
+#include "proxy/version.hpp"
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+int main(int argc, char** argv) {
+  CLI::App app{"Tidegate: a PostgreSQL gateway through which no schema change takes the database down"};
+  app.set_version_flag("--version", "tidegate " + std::string(tidegate::version));
+  app.require_subcommand(1);
+
+  std::string config_file;
+  CLI::App* serve = app.add_subcommand("serve", "run the gateway");
+  serve->add_option("--config", config_file, "configuration file (YAML)")->required();
+
+  tidegate::cli::check_options checked;
+  CLI::App* check = app.add_subcommand("check", "judge the statements of SQL files without running them");
+  check->add_option("--format", checked.format, "text | json | github")->capture_default_str();
+  check->add_option("--server-version", checked.server_version, "the version the SQL is meant for: 15, 14.2");
+  check->add_option("--database", checked.database, "URI of a database to take facts from");
+  check->add_option("--config", checked.config, "configuration whose policies apply");
+  check->add_option("--fail-on", checked.fail_on, "warn | rewrite | plan | block")->capture_default_str();
+  check->add_flag("--trust-sizes", checked.trust_sizes, "a small table in the database counts as safe");
+  check->add_option("files", checked.files, "SQL files; - is standard input")->required();
+
+  CLI::App* doctor = app.add_subcommand("doctor", "check a configuration against its servers");
+  doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
+
+  tidegate::cli::demo_options shown;
+  CLI::App* demo = app.add_subcommand("demo", "show what Tidegate does, on a throwaway PostgreSQL of its own");
+  demo->add_flag("--keep", shown.keep, "leave server and gateway running afterwards, until Ctrl-C");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (*check) return tidegate::cli::run_check(checked, std::cin, std::cout, std::cerr);
+  if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
+  if (*demo) {
+    shown.coloured = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+    return tidegate::cli::run_demo(shown, std::cout, std::cerr);
+  }
+  if (*serve) return tidegate::cli::run_serve(config_file, std::cerr);
+  return 2;
+}

@@ -1,0 +1,87 @@
+#pragma once
+// The relay's poller: it owns the receive buffer, delivers bytes to whoever handles a channel, takes bytes to send, and keeps what
+// the kernel does not take. Shaped by completions, so that a poller on io_uring is a second implementation of this interface and
+// the session does not notice.
+//
+// One poller per worker thread; nothing here may be called from another thread. A channel with nothing unsent holds no buffer.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/system/error_code.hpp>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "proxy/net/stream.hpp"
+
+namespace tidegate::net {
+
+class channel;
+
+// Who gets a channel's events. Calls are never nested: on_received does not run inside send().
+class channel_handler {
+ public:
+  // Bytes arrived; they are valid during the call only.
+  virtual void on_received(channel& from, std::span<const std::byte> bytes) = 0;
+  // Everything that send() had kept has been taken by the kernel.
+  virtual void on_drained(channel& to) = 0;
+  // No error: the peer will send no more, but may still read. With an error: the channel is broken both ways. Each at most once.
+  virtual void on_ended(channel& from, boost::system::error_code why) = 0;
+  // The peer has closed while reading is off: bytes may still be unread.
+  virtual void on_closing(channel& from) = 0;
+
+ protected:
+  ~channel_handler() = default;
+};
+
+// One connected descriptor of a session, with TLS on the descriptor itself when there is any.
+class channel {
+ public:
+  channel(channel_handler& handler, released_stream stream) : handler_(&handler), stream_(std::move(stream)) {}
+
+  // Bytes accepted by send() that the kernel has not taken yet. A handler stops reading the other side while this is not 0.
+  std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
+  bool broken() const { return broken_; }
+
+ private:
+  friend class epoll_poller;
+
+  channel_handler* handler_;
+  released_stream stream_;
+  std::vector<std::byte> unsent_;
+  std::size_t unsent_begin_ = 0;
+  std::uint32_t watched_ = 0;        // the epoll events asked for now
+  bool registered_ = false;
+  bool reading_ = true;
+  bool closing_seen_ = false;        // on_closing was called since reading stopped
+  bool read_ended_ = false;          // the peer sends no more
+  bool hung_up_ = false;             // both directions are shut, unread bytes may be left; no longer in epoll
+  bool broken_ = false;              // nothing can be sent either
+  bool read_wants_write_ = false;    // TLS: a read that waits for the descriptor to become writable
+  bool write_wants_read_ = false;    // TLS: the reverse
+  bool shut_when_drained_ = false;
+};
+
+class poller {
+ public:
+  virtual ~poller() = default;
+
+  // Starts delivering events. The channel must live until remove().
+  virtual void add(channel& c) = 0;
+  // Sends, or keeps, all of it. The caller bounds what is kept by reading no more while unsent() is not 0.
+  virtual void send(channel& c, std::span<const std::byte> bytes) = 0;
+  // Whether on_received is wanted. While it is not, a peer that goes away altogether is still noticed.
+  virtual void set_reading(channel& c, bool reading) = 0;
+  // No more will be sent: after what is unsent, the peer sees the end of the stream. Reading goes on.
+  virtual void shut_down_sending(channel& c) = 0;
+  // Stops events and closes the descriptor. Safe inside a handler's call.
+  virtual void remove(channel& c) = 0;
+  // A time taken once per batch of events: cheap enough for every query.
+  virtual std::chrono::steady_clock::time_point now() const = 0;
+};
+
+// epoll, nested in the io_context of the thread: Asio watches one descriptor, ours watches all sessions (docs/adr/0002).
+std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context);
+
+}  // namespace tidegate::net

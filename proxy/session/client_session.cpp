@@ -1,0 +1,567 @@
+#include "proxy/session/client_session.hpp"
+
+#include "protocol/frame.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/interception.hpp"
+#include "proxy/session/replies.hpp"
+#include "proxy/session/setting_bounds.hpp"
+
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace tidegate::session {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// A server that floods a dialogue of the gateway's own is stopped here; the rest stays in the kernel.
+constexpr std::size_t inbox_bound = 1 << 20;
+
+constexpr std::byte flush_message[] = {std::byte{'H'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{4}};
+
+bool is_fatal(core::byte_view message) {
+  if (static_cast<char>(message[0]) != 'E') return false;
+  const std::string_view severity = field_of(message, 'V').empty() ? field_of(message, 'S') : field_of(message, 'V');
+  return severity == "FATAL" || severity == "PANIC";
+}
+
+core::session_limits limits_of(const config::settings& settings, bool replication) {
+  const policies::policy& policy = settings.policies.policy;
+  return {.query_buffer = settings.limits.query_buffer,
+          .forward_long = policy.mode != policies::policy_mode::enforce || policy.on_unparsable == policies::verdict::allow,
+          .replication = replication};
+}
+
+double seconds(clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+client_session::client_session(environment& on, session_start start)
+    : on_(on),
+      who_(std::move(start.who)),
+      core_(limits_of(*on.shared.settings.load(), who_.replication)),
+      client_(*this, std::move(start.client)),
+      server_(*this, std::move(start.server)),
+      cancel_(std::move(start.cancel)),
+      cancel_target_(std::move(start.cancel_target)),
+      control_(std::move(start.control)),
+      metrics_(start.metrics),
+      admission_(std::move(start.admission)),
+      greeting_(std::move(start.greeting)),
+      client_pending_(std::move(start.client_unread)),
+      server_pending_(std::move(start.server_unread)),
+      signal_(on.context),
+      backend_pid_(start.backend_pid) {
+  for (const auto& parameter : start.server_parameters) core_.server_parameter(parameter.name, parameter.value);
+  core_.pipeline().set_status(static_cast<core::transaction_status>(start.transaction_status));
+  core_.watch(on_.shared.new_relations, who_.database, who_.user);
+  examine_ = on_.shared.settings.load()->policies.policy.mode != policies::policy_mode::off;
+}
+
+client_session::~client_session() = default;
+
+void client_session::start() {
+  last_activity_ = on_.poller.now();
+  metrics_.user->clients[counted_as_].add();
+  on_.poller.add(client_);
+  on_.poller.add(server_);
+  if (cancel_) {
+    cancel_.on_request([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->note_cancel_request();
+    });
+  }
+  send_to_client(std::exchange(greeting_, {}));
+  if (has_setting_bounds(*on_.shared.settings.load()) && !who_.replication) return bound_startup_settings();
+  relay_early_bytes();
+}
+
+// What the startup packet, the role or the database has set is brought within the policy's bounds before the first statement.
+void client_session::bound_startup_settings() {
+  phase_ = phase::dialogue;
+  inbox_ = std::exchange(server_pending_, {});
+  boost::asio::co_spawn(
+      on_.context,
+      [self = shared_from_this()]() -> boost::asio::awaitable<void> {
+        server_dialogue server(*self);
+        const auto settings = self->on_.shared.settings.load();
+        co_await keep_settings_in_bounds(*self, server, *settings, dialogue_end::sync);
+      },
+      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
+}
+
+void client_session::run_owed() {
+  if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() || core_.inside_client_message()) return;
+  phase_ = phase::dialogue;
+  inbox_ = std::exchange(server_pending_, {});
+  boost::asio::co_spawn(
+      on_.context,
+      [self = shared_from_this(), sql = std::exchange(owed_, {})]() -> boost::asio::awaitable<void> {
+        server_dialogue server(*self);
+        co_await server.run_sql(dialogue_end::sync, sql);
+      },
+      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
+}
+
+void client_session::relay_early_bytes() {
+  // Bytes that came with the logins are the first to be relayed.
+  if (auto early = std::exchange(server_pending_, {}); !early.empty()) from_server(early);
+  if (auto early = std::exchange(client_pending_, {}); !early.empty() && !ended_) from_client(early);
+}
+
+// ---- events ----
+
+void client_session::on_received(net::channel& from, std::span<const std::byte> bytes) {
+  if (ended_) return;
+  if (&from == &client_) from_client(bytes);
+  else from_server(bytes);
+}
+
+void client_session::on_drained(net::channel& to) {
+  if (ended_) return;
+  if (&to == &client_ && server_read_ended_) return server_has_ended();
+  wake();
+  update_reading();
+}
+
+void client_session::on_ended(net::channel& from, boost::system::error_code why) {
+  if (ended_) return;
+  if (&from == &client_) {
+    client_gone_ = why.failed() || phase_ == phase::draining || phase_ == phase::dialogue;
+    client_read_ended_ = true;
+    wake();
+    if (why) return end(end_reason::client_gone);
+    client_has_ended();
+    return;
+  }
+  server_read_ended_ = true;
+  wake();
+  if (why || client_.unsent() == 0) server_has_ended();  // else the client gets the server's last words first
+}
+
+// The client sends no more. As if it had closed its end to the server itself: what was sent is still carried out and answered.
+void client_session::client_has_ended() {
+  if (server_read_ended_) return end(end_reason::terminated);
+  if (phase_ != phase::relaying) return;  // decided when the statement at hand is done
+  if (!client_pending_.empty()) return end(end_reason::client_gone);  // in the middle of a message
+  on_.poller.shut_down_sending(server_);
+}
+
+void client_session::server_has_ended() {
+  if (client_read_ended_ || core_.pipeline().terminated()) return end(end_reason::terminated);
+  if (phase_ == phase::dialogue && tell_last_word()) return end(end_reason::server_gone);
+  const bool rests = phase_ == phase::relaying && core_.pipeline().at_rest() && !core_.inside_server_message();
+  const bool expected = server_said_why_ || rests;
+  end(end_reason::server_gone, expected ? std::string_view{} : protocol::sqlstate::connection_failure,
+      "the server closed the connection unexpectedly");
+}
+
+// A FATAL that no interception has read.
+bool client_session::tell_last_word() {
+  core::byte_view unread = core::byte_view(inbox_).subspan(inbox_begin_);
+  for (;;) {
+    const auto peek = protocol::peek_frame(unread, 0, static_cast<std::uint32_t>(inbox_bound));
+    if (peek.status != protocol::frame_status::ready || unread.size() < peek.header.total_size()) return false;
+    const core::byte_view message = unread.first(peek.header.total_size());
+    if (is_fatal(message)) {
+      send_to_client(message);
+      return true;
+    }
+    unread = unread.subspan(message.size());
+  }
+}
+
+void client_session::on_closing(net::channel& from) {
+  if (ended_ || &from != &client_) return;
+  if (phase_ == phase::draining || phase_ == phase::dialogue) {
+    client_gone_ = true;
+    wake();
+  }
+}
+
+// ---- client -> server ----
+
+void client_session::from_client(core::byte_view bytes) {
+  metrics_.user->bytes_received[metrics::side::client].add(bytes.size());
+  last_activity_ = on_.poller.now();
+  if (wants_client_) wake();
+  if (phase_ != phase::relaying && phase_ != phase::answering) {
+    client_pending_.insert(client_pending_.end(), bytes.begin(), bytes.end());
+    return update_reading();
+  }
+  if (client_pending_.empty()) {
+    const core::byte_view rest = relay_client(bytes);
+    if (!rest.empty() && !ended_) client_pending_.assign(rest.begin(), rest.end());
+  } else {
+    client_pending_.insert(client_pending_.end(), bytes.begin(), bytes.end());
+    if (client_pending_.size() >= client_needed_) relay_pending();
+  }
+  update_reading();
+}
+
+// What waited is relayed as far as it goes now.
+void client_session::relay_pending() {
+  auto pending = std::exchange(client_pending_, {});
+  const std::size_t left = relay_client(pending).size();
+  if (left == 0 || ended_) return;
+  pending.erase(pending.begin(), pending.end() - static_cast<std::ptrdiff_t>(left));
+  client_pending_ = std::move(pending);
+}
+
+// Sends on what can be sent on now; returns what has to wait.
+core::byte_view client_session::relay_client(core::byte_view bytes) {
+  client_needed_ = 0;
+  while (!bytes.empty() && !ended_) {
+    if (phase_ != phase::relaying && phase_ != phase::answering) return bytes;
+    const bool only_copy = phase_ == phase::answering;
+    const bool gate_closed = !only_copy && on_.shared.gate.closed();
+    const core::client_scan scan = only_copy ? core_.scan_copy(bytes) : core_.scan_client(bytes, examine_, gate_closed);
+    if (scan.forward != 0) {
+      on_.poller.send(server_, bytes.first(scan.forward));
+      bytes = bytes.subspan(scan.forward);
+      if (!query_running_ && !core_.pipeline().answered()) {
+        query_running_ = true;
+        query_since_ = on_.poller.now();
+        count_as(metrics::client_state::active);
+      }
+    }
+    switch (scan.step) {
+      case core::client_step::done: return {};
+      case core::client_step::need_more: client_needed_ = scan.length; return bytes;
+      case core::client_step::discard: bytes = bytes.subspan(scan.length); break;
+      case core::client_step::intercept:
+        intercept(bytes.first(scan.length), false, scan.length);
+        bytes = bytes.subspan(scan.length);
+        break;
+      case core::client_step::too_long:
+        core_.discard_message(scan.length);
+        intercept(bytes.first(protocol::frame_header_size), true, scan.length);
+        break;
+      case core::client_step::hold:
+        hold(bytes);
+        if (phase_ == phase::held) return bytes;
+        break;
+      case core::client_step::malformed:
+        end(end_reason::protocol, protocol::sqlstate::protocol_violation, "invalid frontend message");
+        return {};
+    }
+  }
+  return bytes;
+}
+
+void client_session::count_as(metrics::client_state state) {
+  metrics_.user->move_client(counted_as_, state);
+  counted_as_ = state;
+}
+
+void client_session::intercept(core::byte_view message, bool too_long, std::size_t length) {
+  phase_ = phase::draining;
+  cancel_requested_ = false;  // an earlier one was for what the server ran
+  count_as(metrics::client_state::waiting);
+  auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()), too_long, length);
+  boost::asio::co_spawn(
+      on_.context, [self = shared_from_this(), run]() -> boost::asio::awaitable<void> { co_await run->run(); },
+      [self = shared_from_this()](std::exception_ptr error) {
+        if (error) self->end(end_reason::protocol, protocol::sqlstate::internal_error, "the gateway failed to handle a statement");
+        else self->interception_done();
+      });
+}
+
+void client_session::interception_done() {
+  if (ended_) return;
+  phase_ = phase::relaying;
+  cancel_requested_ = false;
+  last_activity_ = on_.poller.now();
+  if (inbox_begin_ != inbox_.size()) {
+    const auto rest = std::exchange(inbox_, {});
+    from_server(core::byte_view(rest).subspan(std::exchange(inbox_begin_, 0)));
+  } else {
+    inbox_ = {};
+    inbox_begin_ = 0;
+  }
+  if (ended_) return;
+  run_owed();
+  relay_pending();
+  if (ended_) return;
+  if (client_read_ended_) client_has_ended();
+  update_reading();
+}
+
+void client_session::hold(core::byte_view message) {
+  const char type = static_cast<char>(message[0]);
+  std::optional<std::string_view> text;
+  if (type == 'Q' || type == 'P') {
+    if (const auto found = core::text_of(message); found.valid) text = found.text;
+  }
+  if (!on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now())) return core_.pass_gate_once();
+  phase_ = phase::held;
+  query_since_ = clock::now();
+  metrics_.database->gate_held_statements.add();
+  on_.session_held(*this);
+}
+
+void client_session::gate_opened() {
+  if (ended_ || phase_ != phase::held) return;
+  metrics_.database->gate_stall_seconds.observe(seconds(clock::now() - query_since_));
+  phase_ = phase::relaying;
+  relay_pending();
+  if (client_read_ended_) client_has_ended();
+  update_reading();
+}
+
+// ---- server -> client ----
+
+void client_session::from_server(core::byte_view bytes) {
+  metrics_.user->bytes_received[metrics::side::server].add(bytes.size());
+  if (phase_ == phase::dialogue) {
+    inbox_.insert(inbox_.end(), bytes.begin(), bytes.end());
+    wake();
+    return update_reading();
+  }
+  protocol::byte_buffer joined;
+  if (!server_pending_.empty()) {
+    joined = std::exchange(server_pending_, {});
+    joined.insert(joined.end(), bytes.begin(), bytes.end());
+    bytes = joined;
+  }
+  const bool stop = phase_ == phase::draining || phase_ == phase::answering;
+  const core::server_scan scan = core_.scan_server(bytes, stop);
+  if (scan.forward != 0) on_.poller.send(client_, bytes.first(scan.forward));
+  server_answered(scan);
+  bytes = bytes.subspan(scan.forward);
+  switch (scan.step) {
+    case core::server_step::done: break;
+    case core::server_step::need_more: server_pending_.assign(bytes.begin(), bytes.end()); break;
+    case core::server_step::answered:
+      phase_ = phase::dialogue;
+      inbox_.assign(bytes.begin(), bytes.end());
+      inbox_begin_ = 0;
+      wake();
+      break;
+    case core::server_step::malformed:
+      return end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server sent an invalid message");
+  }
+  if (phase_ == phase::answering && core_.pipeline().copying_in()) relay_pending();  // COPY data that came ahead of the server's go
+  run_owed();
+  update_reading();
+}
+
+void client_session::server_answered(const core::server_scan& scan) {
+  errors_seen_ += scan.errors;
+  server_said_why_ = server_said_why_ || scan.fatal;
+  for (std::uint32_t i = 0; i < scan.errors; ++i) {
+    const std::string_view sqlstate = i < scan.sqlstates.size() ? std::string_view(scan.sqlstates[i].data(), 5) : std::string_view{};
+    on_.counters.errors.add(sqlstate);
+    if (sqlstate == protocol::sqlstate::lock_not_available) metrics_.database->lock_timeouts.add();
+  }
+  if (!scan.ready) return;
+  const auto now = on_.poller.now();
+  last_activity_ = now;
+  metrics_.user->queries.add(scan.queries_ready);
+  metrics_.database->query_seconds.observe(seconds(now - query_since_));
+  const auto status = core_.pipeline().status();
+  if (status == core::transaction_status::idle) {
+    ++transactions_;
+    metrics_.user->transactions.add();
+    if (in_transaction_since_) metrics_.database->transaction_seconds.observe(seconds(now - *std::exchange(in_transaction_since_, {})));
+  } else if (!in_transaction_since_) {
+    in_transaction_since_ = query_since_;
+  }
+  query_running_ = !core_.pipeline().answered();
+  if (query_running_) query_since_ = now;
+  else count_as(status == core::transaction_status::idle ? metrics::client_state::idle : metrics::client_state::in_transaction);
+  if (end_at_rest_ && phase_ == phase::relaying && core_.pipeline().at_rest()) end_when_at_rest();
+}
+
+void client_session::update_reading() {
+  if (ended_) return;
+  const bool relays = phase_ == phase::relaying || phase_ == phase::answering || wants_client_;
+  on_.poller.set_reading(client_, relays && server_.unsent() == 0 && !core_.pipeline_full());
+  on_.poller.set_reading(server_, client_.unsent() == 0 && inbox_.size() - inbox_begin_ < inbox_bound);
+}
+
+// ---- the end ----
+
+void client_session::end(end_reason why, std::string_view sqlstate, std::string_view message) {
+  if (ended_) return;
+  ended_ = true;
+  if (!core_.inside_server_message()) {
+    if (!sqlstate.empty()) on_.poller.send(client_, fatal(sqlstate, message));
+    on_.poller.shut_down_sending(client_);  // TLS is told that this is the end
+  }
+  metrics_.user->clients[counted_as_].sub();
+  metrics_.database->client_disconnections[why].add();
+  cancel_.clear_target();
+  wake();
+  // Not now: the poller may be inside a call of ours.
+  boost::asio::post(on_.context, [self = shared_from_this()] {
+    self->on_.poller.remove(self->client_);
+    self->on_.poller.remove(self->server_);
+    self->cancel_ = {};
+    self->admission_.reset();
+    self->on_.session_ended(*self);
+  });
+}
+
+void client_session::end_when_at_rest() {
+  end_at_rest_ = true;
+  if (phase_ == phase::relaying && core_.pipeline().at_rest() && client_pending_.empty() && !core_.inside_client_message()) {
+    end(end_reason::draining, protocol::sqlstate::admin_shutdown, "the gateway is shutting down");
+  }
+}
+
+void client_session::tick(clock::time_point now) {
+  if (ended_) return;
+  const auto settings = on_.shared.settings.load();
+  const auto& timeouts = settings->timeouts;
+  examine_ = settings->policies.policy.mode != policies::policy_mode::off;
+  const auto passed = [](clock::duration since, std::chrono::milliseconds limit) { return limit.count() != 0 && since >= limit; };
+  if (phase_ == phase::draining || phase_ == phase::dialogue) return;  // an interception has budgets of its own
+  if (phase_ == phase::held) return gate_opened();                     // past every deadline by now: the watchdog
+  if (query_running_) {
+    if (passed(now - query_since_, timeouts.query)) {
+      // The server would go on: it looks at its connection only when it has something to say.
+      auto cancelled = [self = shared_from_this()]() -> boost::asio::awaitable<void> { co_await self->cancel_server(); };
+      boost::asio::co_spawn(on_.context, std::move(cancelled), boost::asio::detached);
+      end(end_reason::timeout, protocol::sqlstate::query_canceled, "query timeout: the gateway's limit timeouts.query was reached");
+    }
+    return;
+  }
+  const bool in_transaction = core_.pipeline().status() != core::transaction_status::idle;
+  const auto idle = now - last_activity_;
+  if (in_transaction) {
+    if (memory_ && memory_->transaction == transactions_ && memory_->holding_since &&
+        passed(idle, settings->locks.transaction_hold_budget)) {
+      on_.counters.transactions_ended[metrics::ended_reason::hold_budget].add();
+      return end(end_reason::hold_budget, protocol::sqlstate::idle_in_transaction_session_timeout,
+                 "transaction ended: it was idle while it held the locks of a schema change (locks.transaction_hold_budget)");
+    }
+    if (passed(idle, timeouts.idle_in_transaction)) {
+      on_.counters.transactions_ended[metrics::ended_reason::idle_in_transaction].add();
+      end(end_reason::timeout, protocol::sqlstate::idle_in_transaction_session_timeout,
+          "terminating connection: idle in transaction (the gateway's timeouts.idle_in_transaction)");
+    }
+  } else if (!who_.replication && passed(idle, timeouts.client_idle)) {
+    end(end_reason::timeout, protocol::sqlstate::idle_session_timeout, "terminating connection: idle (the gateway's timeouts.client_idle)");
+  }
+}
+
+void client_session::note_cancel_request() {
+  boost::asio::post(on_.context, [self = shared_from_this()] {
+    self->cancel_requested_ = true;
+    self->wake();
+  });
+}
+
+// ---- primitives of interceptions ----
+
+session_memory& client_session::memory() {
+  if (!memory_) memory_ = std::make_unique<session_memory>();
+  memory_->enter(transactions_);
+  return *memory_;
+}
+
+boost::asio::awaitable<bool> client_session::take_server() {
+  if (!core_.pipeline().answered()) {
+    if (core_.pipeline().unsynced()) {
+      on_.poller.send(server_, flush_message);
+    }
+    while (phase_ == phase::draining && !ended_) co_await wait_signal(clock::time_point::max());
+  } else {
+    phase_ = phase::dialogue;
+    if (!server_pending_.empty()) inbox_ = std::exchange(server_pending_, {});
+  }
+  co_return !ended_;
+}
+
+boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_server_message(clock::time_point until) {
+  for (;;) {
+    if (ended_) co_return std::nullopt;
+    const core::byte_view waiting = core::byte_view(inbox_).subspan(inbox_begin_);
+    const auto peek = protocol::peek_frame(waiting, 0, static_cast<std::uint32_t>(inbox_bound) - 16);
+    if (peek.status == protocol::frame_status::ready && waiting.size() >= peek.header.total_size()) {
+      inbox_begin_ += peek.header.total_size();
+      const core::byte_view message = waiting.first(peek.header.total_size());
+      if (!is_fatal(message)) co_return message;
+      send_to_client(message);  // the server's last word is the client's to hear
+      end(end_reason::server_gone);
+      co_return std::nullopt;
+    }
+    if (peek.status == protocol::frame_status::too_short || peek.status == protocol::frame_status::too_long) {
+      end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server sent an invalid message");
+      co_return std::nullopt;
+    }
+    if (clock::now() >= until) co_return std::nullopt;
+    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(std::exchange(inbox_begin_, 0)));
+    update_reading();
+    co_await wait_signal(until);
+  }
+}
+
+void client_session::send_to_server(core::byte_view bytes) {
+  if (!ended_) on_.poller.send(server_, bytes);
+}
+
+void client_session::send_to_client(core::byte_view bytes) {
+  if (!ended_) on_.poller.send(client_, bytes);
+}
+
+boost::asio::awaitable<bool> client_session::relay_answer(core::byte_view message) {
+  core_.forwarded(message);
+  if (core_.pipeline().answered()) {  // a server that skips to the next Sync says nothing
+    send_to_server(message);
+    co_return !ended_;
+  }
+  phase_ = phase::answering;
+  query_running_ = true;
+  query_since_ = clock::now();
+  send_to_server(message);
+  // Inside a batch the server keeps its answer until Sync or Flush.
+  if (static_cast<char>(message[0]) != 'Q') send_to_server(flush_message);
+  update_reading();
+  if (inbox_begin_ != inbox_.size()) {
+    const auto early = std::exchange(inbox_, {});
+    from_server(core::byte_view(early).subspan(std::exchange(inbox_begin_, 0)));
+  }
+  while (phase_ == phase::answering && !ended_) co_await wait_signal(clock::time_point::max());
+  co_return !ended_;
+}
+
+boost::asio::awaitable<std::optional<char>> client_session::peek_client(clock::time_point until) {
+  wants_client_ = true;
+  while (client_pending_.empty() && !client_gone() && !client_read_ended_ && clock::now() < until) {
+    update_reading();
+    co_await wait_signal(until);
+  }
+  wants_client_ = false;
+  update_reading();
+  if (client_pending_.empty() || ended_) co_return std::nullopt;
+  co_return static_cast<char>(client_pending_.front());
+}
+
+boost::asio::awaitable<bool> client_session::pause(clock::duration duration) {
+  const auto until = clock::now() + duration;
+  while (clock::now() < until) {
+    if (client_gone() || cancel_requested_) co_return false;
+    co_await wait_signal(until);
+  }
+  co_return !client_gone() && !cancel_requested_;
+}
+
+boost::asio::awaitable<void> client_session::cancel_server() {
+  net::deadline until(on_.context.get_executor(), on_.shared.settings.load()->timeouts.cancel);
+  co_await pool::send_cancel(cancel_target_, until);
+}
+
+boost::asio::awaitable<void> client_session::wait_signal(clock::time_point until) {
+  boost::system::error_code ignored;
+  signal_.expires_at(until);
+  co_await signal_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+}
+
+}  // namespace tidegate::session

@@ -1,0 +1,184 @@
+#pragma once
+// One client and its server connection, relaying. The data path: bytes from the poller -> core::session says how far they go on ->
+// the other channel. A statement that wants a decision parks the client's direction and hands the server's to an interception
+// (interception.hpp), a coroutine that talks to the server on the client's own connection; when it is done the relay goes on.
+//
+// Lives on one worker's thread. Kept alive by the worker until it has ended, and by a running interception.
+
+#include "proxy/core/session.hpp"
+#include "proxy/net/poller.hpp"
+#include "proxy/pool/cancel.hpp"
+#include "proxy/pool/server_login.hpp"
+#include "proxy/session/environment.hpp"
+#include "proxy/session/session_memory.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace tidegate::session {
+
+// Who the client is, for decisions, limits and logs.
+struct client_identity {
+  std::string user;
+  std::string database;
+  std::string identity;  // what was proved at login
+  net::peer_address peer;
+  bool replication = false;
+};
+
+// What a session needs to begin: both sides logged in.
+struct session_start {
+  net::released_stream client;
+  net::released_stream server;
+  protocol::byte_buffer client_unread;  // bytes that came behind the client's login
+  protocol::byte_buffer server_unread;
+  protocol::byte_buffer greeting;       // sent to the client first
+  client_identity who;
+  std::vector<pool::parameter> server_parameters;
+  std::string application_name;
+  std::int32_t backend_pid = 0;
+  char transaction_status = 'I';
+  pool::cancel_registration cancel;
+  pool::cancel_target cancel_target;
+  std::optional<control::control_target> control;  // none: the gateway has no facts of this database
+  metrics::session_metrics metrics;
+  std::shared_ptr<void> admission;  // its places in the limits; given back when the session ends
+};
+
+using end_reason = metrics::disconnect_reason;
+
+class client_session final : public std::enable_shared_from_this<client_session>, private net::channel_handler {
+ public:
+  client_session(environment& on, session_start start);
+  ~client_session();
+
+  void start();
+  // Ends now: the client gets FATAL with these words when it is between messages, and both sides are closed.
+  void end(end_reason why, std::string_view sqlstate = {}, std::string_view message = {});
+  // End as soon as the client is between transactions (draining).
+  void end_when_at_rest();
+  // Called every second by the worker: the timeouts.
+  void tick(std::chrono::steady_clock::time_point now);
+  // A CancelRequest of this client arrived. Any thread.
+  void note_cancel_request();
+  // The gate has opened: held work goes on.
+  void gate_opened();
+
+  bool ended() const { return ended_; }
+  const client_identity& who() const { return who_; }
+  const core::session& core() const { return core_; }
+  environment& on() { return on_; }
+  const metrics::session_metrics& metrics() const { return metrics_; }
+
+  // ---- for interceptions: the five primitives (design.md) ----
+
+  const std::string& application() const { return core_.application_name(); }
+  std::int32_t backend_pid() const { return backend_pid_; }
+  const std::optional<control::control_target>& control() const { return control_; }
+  core::session& state() { return core_; }
+
+  // Everything sent to the server before has been answered, and the server's bytes are ours from here. Inside an unsynced batch a
+  // Flush is sent for it.
+  boost::asio::awaitable<bool> take_server();
+  // The next message of the server, whole; none when the session ended or the deadline passed. Valid until the next call.
+  boost::asio::awaitable<std::optional<core::byte_view>> next_server_message(std::chrono::steady_clock::time_point until);
+  void send_to_server(core::byte_view bytes);
+  void send_to_client(core::byte_view bytes);
+  // Forwards one message of the client and relays until the server has answered it: COPY data flows meanwhile.
+  boost::asio::awaitable<bool> relay_answer(core::byte_view message);
+  // The type of the client's next message, waiting for it if need be; none when the client left or the time passed.
+  boost::asio::awaitable<std::optional<char>> peek_client(std::chrono::steady_clock::time_point until);
+  // Waits. True: the time passed; false: the client left, or asked to cancel.
+  boost::asio::awaitable<bool> pause(std::chrono::steady_clock::duration duration);
+  std::uint64_t errors_seen() const { return errors_seen_; }  // ErrorResponses relayed so far
+  std::uint64_t transactions() const { return transactions_; }
+  bool cancel_requested() const { return cancel_requested_; }
+  bool client_gone() const { return client_gone_ || ended_; }
+  void clear_cancel_request() { cancel_requested_ = false; }
+  // The server's pid and key, for a CancelRequest of the gateway's own.
+  boost::asio::awaitable<void> cancel_server();
+  // Runs a statement of ours once the client's transaction has ended: what was set before it began is put back then.
+  void run_when_at_rest(std::string sql) { owed_ = std::move(sql); }
+  // What decisions remember of this session; made on first use.
+  session_memory& memory();
+
+ private:
+  enum class phase : std::uint8_t {
+    relaying,     // both directions flow
+    draining,     // an interception waits until the server has answered everything
+    dialogue,     // the server's bytes go to the interception
+    answering,    // an interception's statement is relayed until it is answered
+    held,         // the gate is closed
+  };
+
+  void on_received(net::channel& from, std::span<const std::byte> bytes) override;
+  void on_drained(net::channel& to) override;
+  void on_ended(net::channel& from, boost::system::error_code why) override;
+  void on_closing(net::channel& from) override;
+
+  void bound_startup_settings();
+  void relay_early_bytes();
+  void run_owed();
+  void client_has_ended();
+  void server_has_ended();
+  bool tell_last_word();
+  void from_client(core::byte_view bytes);
+  void from_server(core::byte_view bytes);
+  core::byte_view relay_client(core::byte_view bytes);
+  void relay_pending();
+  void intercept(core::byte_view message, bool too_long, std::size_t length);
+  void interception_done();
+  void hold(core::byte_view message);
+  void server_answered(const core::server_scan& scan);
+  void update_reading();
+  void count_as(metrics::client_state state);
+  void wake() { signal_.cancel(); }
+  boost::asio::awaitable<void> wait_signal(std::chrono::steady_clock::time_point until);
+
+  environment& on_;
+  client_identity who_;
+  core::session core_;
+  net::channel client_;
+  net::channel server_;
+  pool::cancel_registration cancel_;
+  pool::cancel_target cancel_target_;
+  std::optional<control::control_target> control_;
+  metrics::session_metrics metrics_;
+  metrics::client_state counted_as_ = metrics::client_state::idle;
+  std::shared_ptr<void> admission_;
+  protocol::byte_buffer greeting_;
+  protocol::byte_buffer client_pending_;  // an incomplete message, or what waits behind an interception
+  std::size_t client_needed_ = 0;         // how much of it must be there before it is looked at again; 0: unknown
+  protocol::byte_buffer server_pending_;  // an incomplete message the session must see whole
+  protocol::byte_buffer inbox_;           // the server's bytes during a dialogue
+  std::size_t inbox_begin_ = 0;
+  boost::asio::steady_timer signal_;      // cancelled whenever something an interception waits for has happened
+  std::int32_t backend_pid_ = 0;
+  phase phase_ = phase::relaying;
+  bool examine_ = true;                   // policies are on for this session
+  bool wants_client_ = false;             // peek_client waits
+  bool client_gone_ = false;
+  bool client_read_ended_ = false;
+  bool server_read_ended_ = false;
+  bool cancel_requested_ = false;
+  bool server_said_why_ = false;          // a FATAL was relayed
+  bool ended_ = false;
+  bool end_at_rest_ = false;
+  bool query_running_ = false;
+  std::unique_ptr<session_memory> memory_;
+  std::string owed_;                      // of run_when_at_rest; empty: nothing
+  std::uint64_t errors_seen_ = 0;
+  std::uint64_t transactions_ = 0;        // ReadyForQuery(idle)s seen: tells one transaction from the next
+  std::chrono::steady_clock::time_point last_activity_;
+  std::chrono::steady_clock::time_point query_since_;
+  std::optional<std::chrono::steady_clock::time_point> in_transaction_since_;
+};
+
+}  // namespace tidegate::session

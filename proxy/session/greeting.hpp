@@ -1,0 +1,16 @@
+#pragma once
+// What a client gets when both logins are done: its welcome, the server's notices and parameters, the
+// gateway's cancel key and ReadyForQuery, in the order in which PostgreSQL sends them. Pure.
+
+#include "protocol/bytes.hpp"
+#include "proxy/pool/cancel.hpp"
+#include "proxy/pool/server_login.hpp"
+#include "proxy/session/client_handshake.hpp"
+
+namespace tidegate::session {
+
+// Without a registration (the server sent no key) there is no BackendKeyData.
+protocol::byte_buffer greet(const accepted_client& client, const pool::logged_in_server& server,
+                            const pool::cancel_registration& cancel);
+
+}  // namespace tidegate::session

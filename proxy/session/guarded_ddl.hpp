@@ -1,0 +1,71 @@
+#pragma once
+// DDL that takes a strong lock, carried out so that it stalls nobody: look for blockers -> close the gate -> lock_timeout of 50 ms
+// -> run -> open; back off and try again (transitions.md §12). On the client's own server connection.
+//
+// Three shapes, by where the statement stands:
+//   outside a transaction      BEGIN; set_config('lock_timeout', …, local); the statement; COMMIT. Its answer is passed on after COMMIT.
+//   inside a transaction       SAVEPOINT; the same; RELEASE, or ROLLBACK TO and again, within a smaller budget.
+//   among other statements     (of one simple query, or of a batch before its Sync): one attempt, since what was half answered is never
+//                              replayed; lock_timeout is set around it.
+
+#include "policies/engine.hpp"
+#include "proxy/control/blockers.hpp"
+#include "proxy/core/gate.hpp"
+#include "proxy/core/guard.hpp"
+#include "proxy/session/server_dialogue.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace tidegate::session {
+
+class interception;
+
+class guarded_ddl {
+ public:
+  explicit guarded_ddl(interception& of);
+
+  boost::asio::awaitable<void> run();
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  enum class shape : std::uint8_t { own_transaction, savepoint, session_setting, once };
+  enum class attempt_result : std::uint8_t { succeeded, blocked, failed, session_ended };
+
+  boost::asio::awaitable<shape> choose_shape();
+  boost::asio::awaitable<bool> precheck(shape how);
+  boost::asio::awaitable<attempt_result> attempt(shape how);
+  boost::asio::awaitable<attempt_result> attempt_in_own_transaction();
+  boost::asio::awaitable<attempt_result> attempt_under_savepoint();
+  boost::asio::awaitable<attempt_result> attempt_with_session_setting();
+  boost::asio::awaitable<void> run_once();
+  boost::asio::awaitable<bool> wait_out_autovacuum();
+  boost::asio::awaitable<std::optional<unit_answer>> send_statement();
+  boost::asio::awaitable<void> give_up(bool cancelled);
+
+  void find_locks();
+  core::gate::closure close_gate();
+  void tell_waiting(clock::time_point now);
+  attempt_result judge(const unit_answer& answer);
+  std::string lock_timeout_text() const;
+  const std::string& previous_lock_timeout() const;
+  bool may_run_long() const;
+  bool runs_in_transaction_block() const;
+
+  interception& of_;
+  client_session& session_;
+  server_dialogue& server_;
+  std::vector<control::wanted_lock> wanted_;
+  std::vector<std::string> gate_names_;
+  std::vector<std::string> tables_;   // "schema.name", quoted: what may be locked against autovacuum
+  control::blockers blockers_;
+  std::optional<core::guard> guard_;
+  unit_answer last_;
+  bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
+};
+
+}  // namespace tidegate::session

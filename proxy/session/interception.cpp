@@ -1,0 +1,601 @@
+#include "proxy/session/interception.hpp"
+
+#include "policies/fact_request.hpp"
+#include "policies/override_comment.hpp"
+#include "policies/sql/encoding.hpp"
+#include "policies/sql/normalise.hpp"
+#include "policies/sql/parse_stack.hpp"
+#include "protocol/extended_query.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
+#include "proxy/log/log.hpp"
+#include "proxy/net/slow_work.hpp"
+#include "proxy/session/client_session.hpp"
+#include "proxy/session/concurrent_index.hpp"
+#include "proxy/session/guarded_ddl.hpp"
+#include "proxy/session/replies.hpp"
+#include "proxy/session/setting_bounds.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace tidegate::session {
+namespace {
+
+using clock = std::chrono::steady_clock;
+using policies::verdict;
+
+// Parsing much more than this takes longer than other clients of the thread should wait: it goes to a thread of its own.
+constexpr std::size_t parsed_in_place = 16 * 1024;
+
+double seconds(clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+bool refuses(verdict v) { return v == verdict::plan || v == verdict::block; }
+
+metrics::ddl_action counted(verdict v, policies::policy_mode mode) {
+  if (mode == policies::policy_mode::observe) return metrics::ddl_action::observed;
+  return static_cast<metrics::ddl_action>(v);
+}
+
+bool changes_settings(const sql::statement& s) {
+  if (s.as<sql::variable_set>() != nullptr || s.as<sql::alter_role_set>() != nullptr || s.as<sql::alter_system>() != nullptr) return true;
+  if (const auto* discard = s.as<sql::discard>()) return discard->target == sql::discard_target::all;
+  // What these run may set anything.
+  if (s.as<sql::do_block>() != nullptr || s.as<sql::execute>() != nullptr || s.as<sql::call>() != nullptr) return true;
+  if (const auto* query = s.as<sql::query>()) {
+    return query->sets_settings || std::any_of(query->functions.begin(), query->functions.end(),
+                                               [](const auto& f) { return f.name == "set_config"; });
+  }
+  return false;
+}
+
+// SET, RESET and DISCARD alone: a tag and perhaps a notice.
+bool answers_little(const sql::parsed& parsed) {
+  return parsed.statements.size() == 1 &&
+         (parsed.statements.front().as<sql::variable_set>() != nullptr || parsed.statements.front().as<sql::discard>() != nullptr);
+}
+
+}  // namespace
+
+interception::interception(client_session& session, protocol::byte_buffer message, bool too_long, std::size_t length)
+    : session_(session),
+      server_(session),
+      settings_(session.on().shared.settings.load()),
+      message_(std::move(message)),
+      too_long_(too_long),
+      length_(length) {}
+
+// An Execute inside a batch must not be synchronised behind the client's back; a simple Query stands alone.
+dialogue_end interception::own_end() const {
+  return session_.state().pipeline().unsynced() ? dialogue_end::flush : dialogue_end::sync;
+}
+
+boost::asio::awaitable<void> interception::run() {
+  // Not inside the poller's call that found the statement.
+  co_await boost::asio::post(session_.on().context, boost::asio::use_awaitable);
+  began_ = clock::now();
+  if (!co_await session_.take_server()) co_return;
+  const core::pipeline& pipeline = session_.state().pipeline();
+  if (pipeline.desynchronised()) {
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the client's requests");
+    co_return;
+  }
+  if (pipeline.skipping()) {  // the server ignores it until Sync
+    if (!too_long_) co_await forward();
+    co_return;
+  }
+  if (too_long_) {
+    const report too_big{.sqlstate = std::string(protocol::sqlstate::program_limit_exceeded),
+                               .message = "statement of " + std::to_string(length_) + " bytes is too long to be examined",
+                               .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
+                                         " bytes of one statement (limits.query_buffer), so that it can tell whether it is a schema change.",
+                               .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
+    co_return co_await refuse(too_big);
+  }
+  if (static_cast<char>(message_[0]) == 'P') {
+    // Only one that can't be remembered comes here, and what is not remembered could not be judged when it runs.
+    const report too_many{.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
+                          .message = "too many prepared statements that may be schema changes",
+                          .detail = "The gateway keeps the texts of such statements, so that it can judge them when they run; this session has "
+                                    "reached the bound.",
+                          .hint = "Close statements that are no longer needed, or send schema changes without preparing them."};
+    co_return co_await refuse(too_many);
+  }
+  if (!co_await read_text()) co_return co_await forward();
+  if (!co_await parse()) co_return;
+  session_.on().counters.statements_classified[std::any_of(parsed_.statements.begin(), parsed_.statements.end(),
+                                                           [](const auto& s) { return s.ddl; })
+                                                   ? metrics::statement_class::ddl
+                                               : std::any_of(parsed_.statements.begin(), parsed_.statements.end(), changes_settings)
+                                                   ? metrics::statement_class::setting
+                                                   : metrics::statement_class::other]
+      .add();
+  follow_executes();
+  if (parsed_.error) co_return co_await unparsable();
+  if (!co_await read_facts()) co_return;
+  decide();
+  co_await carry_out();
+  tell_audit();
+}
+
+// The text behind the message. False: there is nothing to decide.
+boost::asio::awaitable<bool> interception::read_text() {
+  if (!is_execute()) {
+    const auto found = core::text_of(message_);
+    text_ = found.text;
+    co_return found.valid;
+  }
+  const auto execute = protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
+  if (!execute) co_return false;
+  // Everything sent before has been answered, so this is exact.
+  const core::suspect_portal* portal = session_.state().prepared().portal(execute->portal);
+  if (portal == nullptr) co_return false;
+  text_ = portal->statement->text;
+  bind_ = portal->bind;
+  co_return true;
+}
+
+// False: it was dealt with here.
+boost::asio::awaitable<bool> interception::parse() {
+  const std::string* text = &text_;
+  if (!session_.state().lexical().ascii_safe_encoding) {
+    if (auto converted = sql::to_utf8(text_, session_.state().client_encoding())) {
+      parsed_text_ = std::move(*converted);
+      text = &parsed_text_;
+    }
+  }
+  sql::parse_options options{.standard_conforming_strings = session_.state().lexical().standard_conforming_strings};
+  if (const std::size_t limit = settings_->limits.parse_bytes; limit != 0) options.limit_bytes = std::min(limit, options.limit_bytes);
+  const auto before = clock::now();
+  if (text->size() <= parsed_in_place) {
+    parsed_ = sql::parse(*text, options);
+  } else {
+    const auto work = [text, options] {
+      sql::parsed result;
+      sql::run_on_parse_stack([&] { result = sql::parse(*text, options); });
+      return result;
+    };
+    parsed_ = co_await net::run_slowly(*session_.on().slow_work, work);
+  }
+  session_.metrics().database->statements_parsed.add();
+  session_.on().counters.parse_seconds.observe(seconds(clock::now() - before));
+  if (parsed_.ok()) co_return true;
+  session_.on().counters.parse_errors[static_cast<metrics::parse_failure_reason>(parsed_.error->failure)].add();
+  co_await unparsable();
+  co_return false;
+}
+
+// The library can't read it. When the server can't either, its own error is the answer; else on_unparsable decides.
+boost::asio::awaitable<void> interception::unparsable() {
+  session_.on().counters.statements_classified[metrics::statement_class::unparsable].add();
+  const policies::policy& policy = settings_->policies.policy;
+  if (policy.mode != policies::policy_mode::enforce || policy.on_unparsable == verdict::allow) co_return co_await forward();
+  if (!is_execute() && session_.state().pipeline().status() != core::transaction_status::failed) {
+    const auto tried = co_await server_.try_parse(text_, own_end());
+    if (!tried) co_return;
+    if (!tried->ok()) {
+      // "cannot insert multiple commands into a prepared statement" has no position: the text itself was read.
+      const bool read = tried->sqlstate == protocol::sqlstate::syntax_error && field_of(tried->error, 'P').empty();
+      if (!read) co_return co_await fail_with(tried->error);
+      server_has_failed_ = own_end() == dialogue_end::flush;
+      if (server_.status() == 'T' || server_.status() == 'E') {
+        // Trying has failed the client's transaction: it can only be told the truth.
+        session_.state().pipeline().set_status(core::transaction_status::failed);
+      }
+    }
+  }
+  const bool too_long = parsed_.error->failure == sql::parse_failure::too_long;
+  const report unread{.sqlstate = std::string(too_long ? protocol::sqlstate::program_limit_exceeded : protocol::sqlstate::feature_not_supported),
+                   .message = too_long ? "statement is too long to be examined for schema changes"
+                                       : "statement can't be examined for schema changes",
+                   .detail = too_long ? "It has " + std::to_string(text_.size()) + " bytes; the parser takes at most " +
+                                            std::to_string(sql::parse_limit_bytes) + " (limits.parse_bytes)."
+                                      : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell what the statement locks.",
+                   .hint = "Let such statements through with policies.on_unparsable: allow, or run it directly on the server. "
+                           "See docs/limitations.md."};
+  co_await refuse(unread);
+}
+
+// SQL's EXECUTE reaches statements that the protocol prepared, which may be anything: they are judged as if they stood here.
+void interception::follow_executes() {
+  for (const sql::statement& s : parsed_.statements) {
+    const sql::statement* at = &s;
+    if (const auto* explained = at->as<sql::explain>(); explained != nullptr && explained->body) at = explained->body.get();
+    const auto* execute = at->as<sql::execute>();
+    if (execute == nullptr) continue;
+    const core::suspect prepared = session_.state().prepared().statement(execute->name);
+    if (prepared == nullptr) continue;
+    sql::parsed inner = sql::parse(prepared->text, {.standard_conforming_strings = session_.state().lexical().standard_conforming_strings});
+    if (!inner.ok()) {  // on_unparsable decides of it, as it would of the statement itself
+      parsed_.error = std::move(inner.error);
+      return;
+    }
+    executed_.emplace_back(prepared->text, std::move(inner));
+  }
+}
+
+// LOCK TABLE takes no snapshot: where a transaction has only one, what it reads afterwards shows what was committed while it waited.
+// A query of ours before it would take that away. None: the session ended, or the client was answered.
+boost::asio::awaitable<std::optional<bool>> interception::must_not_read() {
+  const bool only_locks = std::all_of(parsed_.statements.begin(), parsed_.statements.end(),
+                                      [](const sql::statement& s) { return s.as<sql::lock_table>() != nullptr; });
+  if (!only_locks || session_.state().pipeline().status() != core::transaction_status::open) co_return false;
+  const auto shown = co_await server_.run_sql(own_end(), "SHOW transaction_isolation", "SHOW lock_timeout");
+  if (!shown) co_return std::nullopt;
+  if (!shown->ok()) {
+    co_await fail_with(shown->error);
+    co_return std::nullopt;
+  }
+  if (shown->rows.size() != 2 || shown->rows.front().empty() || shown->rows.back().empty()) {
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the gateway's requests");
+    co_return std::nullopt;
+  }
+  lock_timeout_ = control::text(shown->rows.back().front(), 0);
+  co_return control::text(shown->rows.front().front(), 0) != "read committed";
+}
+
+// False: the session ended, or the client was answered.
+boost::asio::awaitable<bool> interception::read_facts() {
+  std::vector<const sql::statement*> all;
+  for (const sql::statement& s : parsed_.statements) all.push_back(&s);
+  for (const auto& [text, inner] : executed_) {
+    for (const sql::statement& s : inner.statements) all.push_back(&s);
+  }
+  const policies::fact_request request = policies::facts_needed(all);
+  if (request.empty()) co_return true;
+  const core::pipeline& pipeline = session_.state().pipeline();
+  const auto unread = co_await must_not_read();
+  if (!unread) co_return false;
+  if (pipeline.status() != core::transaction_status::failed && !*unread) {
+    const auto query = control::make_resolution_query(request);
+    std::vector<own_statement> lookup;
+    lookup.push_back({query.sql, query.parameters});
+    const auto answer = co_await server_.run(std::move(lookup), own_end());
+    if (!answer) co_return false;
+    if (!answer->ok()) {
+      // Something around it: a timeout of the client's own, a cancel. It is the statement's error too.
+      co_await fail_with(answer->error);
+      co_return false;
+    }
+    if (answer->rows.empty()) {
+      session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the gateway's requests");
+      co_return false;
+    }
+    if (auto names = control::decode_resolution(request, answer->rows.front())) {
+      names_ = std::move(*names);
+      names_known_ = true;
+      lock_timeout_ = std::to_string(names_.session.lock_timeout_ms) + "ms";
+      if (!session_.control()) {
+        facts_.lacked = "the gateway has no control user for this database (databases.….control)";
+        co_return true;
+      }
+      const auto before = clock::now();
+      facts_ = co_await session_.on().shared.control.read_facts(*session_.control(), request, names_);
+      session_.on().shared.metrics.process().facts_read_seconds.observe(seconds(clock::now() - before));
+      if (!facts_.lacked.empty()) {
+        session_.on().shared.metrics.process().facts_failures[metrics::fact_failure::failed].add();
+        log::warning<"facts_missing">({{"database", session_.who().database}, {"why", facts_.lacked}});
+      }
+      mark_fresh(request);
+      co_return true;
+    }
+  }
+  facts_.snapshot.available = false;
+  facts_.lacked = "the names could not be looked up in this transaction";
+  co_return true;
+}
+
+void interception::mark_fresh(const policies::fact_request& request) {
+  if (!session_.on().shared.new_relations.any()) return;
+  const core::relation_maker me{session_.who().user, session_.application()};
+  for (const auto& written : request.relations) {
+    const auto found = facts_.snapshot.relation(written);
+    if (!found) continue;
+    policies::relation_facts copy = *found.facts;
+    const std::string table = copy.index_table.empty() ? copy.full_name() : copy.index_table;
+    copy.fresh = session_.on().shared.new_relations.is_new(session_.who().database, table, me, clock::now());
+    facts_.snapshot.bind_relation(written, std::move(copy));
+  }
+}
+
+void interception::decide() {
+  const core::pipeline& pipeline = session_.state().pipeline();
+  history_ = session_.memory().history;
+  policies::session_facts who{.role = names_known_ ? names_.session.current_user : session_.who().user,
+                              .application = session_.application(),
+                              .database = session_.who().database,
+                              .in_transaction = pipeline.status() != core::transaction_status::idle,
+                              .alone_in_message = parsed_.statements.size() == 1 && !pipeline.executed_unsynced(),
+                              .guarded = true,
+                              .lock_timeout = {}};
+  const std::string_view text = parsed_text_.empty() ? std::string_view(text_) : parsed_text_;
+  for (const auto& [prepared, inner] : executed_) {
+    for (const sql::statement& s : inner.statements) {
+      decisions_.push_back({&s, prepared, policies::decide({s, prepared, facts_.snapshot, who, history_}, settings_->policies.policy)});
+      for (policies::finding& f : decisions_.back().decision.reported) f.at = -1;  // positions in a text the client did not send now
+    }
+  }
+  for (const sql::statement& s : parsed_.statements) {
+    decisions_.push_back({&s, text, policies::decide({s, text, facts_.snapshot, who, history_}, settings_->policies.policy)});
+    history_.add(s);
+    if (const auto* t = s.as<sql::transaction>()) {
+      if (t->action == sql::transaction_action::begin) who.in_transaction = true;
+      if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback) who.in_transaction = false;
+    }
+  }
+}
+
+boost::asio::awaitable<void> interception::carry_out() {
+  const decided* refused = nullptr;
+  const decided* rewritten = nullptr;
+  bool guarded = false;
+  bool settings = false;
+  bool overridden = false;
+  for (const decided& d : decisions_) {
+    if (d.decision.mode == policies::policy_mode::observe) {
+      action_ = audit::action_taken::observed;
+      continue;
+    }
+    if (d.decision.mode == policies::policy_mode::off) continue;
+    if (refused == nullptr && refuses(d.decision.action)) refused = &d;
+    if (d.decision.action == verdict::rewrite && rewritten == nullptr) rewritten = &d;
+    guarded = guarded || d.decision.guarded;
+    settings = settings || changes_settings(*d.statement);
+    overridden = overridden || !d.decision.overridden.empty();
+  }
+  // A statement of SQL's own that prepares or runs something suspicious is followed by name.
+  for (const sql::statement& s : parsed_.statements) {
+    if (const auto* prepared = s.as<sql::prepare>()) session_.state().prepared().prepared_in_sql(prepared->name, text_);
+  }
+  // A failed transaction runs nothing but its end; the server says so better.
+  if (session_.state().pipeline().status() == core::transaction_status::failed && parsed_.statements.size() == 1) co_return co_await forward();
+
+  if (refused != nullptr) co_return co_await refuse(refused->decision);
+  if (overridden) action_ = audit::action_taken::overridden;
+  if (rewritten != nullptr) {
+    concurrent_index way(*this, *rewritten->statement, rewritten->decision);
+    switch (way.possible()) {
+      case concurrent_index::answer::yes: warn(); co_return co_await way.run();
+      case concurrent_index::answer::no_refuse: co_return co_await refuse(rewritten->decision);
+      case concurrent_index::answer::no_guard: guarded = true; break;
+    }
+  }
+  warn();
+  if (guarded) {
+    guarded_ddl way(*this);
+    co_return co_await way.run();
+  }
+  const bool enforced = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) { return d.decision.mode == policies::policy_mode::enforce; });
+  if (enforced && concurrent_index::is_concurrent(parsed_)) co_return co_await concurrent_index::run_as_written(*this);
+  const bool ddl = parsed_.statements.size() == 1 && (parsed_.statements.front().ddl || parsed_.statements.front().as<sql::vacuum>() != nullptr);
+  if (ddl && names_known_ && is_execute()) {
+    const bool afresh = co_await begin_afresh();
+    if (afresh) {
+      const auto answer = co_await server_.run_unit(statement_unit(), clock::time_point::max());
+      if (answer && answer->error.empty()) answer_succeeded(*answer);
+      else if (answer) answer_failed(*answer);
+      co_return;
+    }
+  }
+  if (settings && answers_little(parsed_) && has_setting_bounds(*settings_) && own_end() == dialogue_end::sync) {
+    // Kept until the bounds are applied, so that the NOTICE stands before ReadyForQuery.
+    const auto answer = co_await server_.run_unit(message_, clock::time_point::max());
+    if (!answer) co_return;
+    if (!answer->error.empty()) co_return answer_failed(*answer);
+    outcome_ = audit::outcome::succeeded;
+    co_await bound_settings();
+    answer_succeeded(*answer);
+    co_return;
+  }
+  if (settings) {
+    for (const sql::statement& s : parsed_.statements) {
+      if (const auto* role = s.as<sql::alter_role_set>()) tell_bound_of_default(session_, *settings_, role->setting);
+      if (const auto* system = s.as<sql::alter_system>()) tell_bound_of_default(session_, *settings_, system->setting);
+    }
+  }
+  co_await forward();
+  if (settings) co_await bound_settings();
+}
+
+void interception::warn() {
+  for (const decided& d : decisions_) {
+    if (d.decision.mode != policies::policy_mode::enforce) continue;
+    for (const policies::refusal& w : policies::explain_warnings(d.decision)) {
+      session_.send_to_client(notice(to_report(w)));
+      if (action_ == audit::action_taken::forwarded) action_ = audit::action_taken::warned;
+    }
+  }
+}
+
+report interception::to_report(const policies::refusal& refusal) const {
+  report out{.sqlstate = refusal.sqlstate, .message = refusal.message, .detail = refusal.detail, .hint = refusal.hint};
+  if (refusal.first != nullptr) {
+    if (parsed_text_.empty()) out.position = character_position(text_, refusal.first->at, session_.state().client_encoding() == "UTF8");
+    out.schema = refusal.first->schema;
+    out.table = refusal.first->table;
+    out.column = refusal.first->column;
+    out.constraint = refusal.first->constraint;
+  }
+  if (!facts_.lacked.empty() && !names_known_) out.detail += (out.detail.empty() ? "" : "\n") + facts_.lacked;
+  return out;
+}
+
+boost::asio::awaitable<void> interception::refuse(const policies::decision& decision) {
+  const report what = to_report(policies::explain_refusal(decision));
+  co_await refuse(what);
+}
+
+// The client gets an error in place of its statement, and the server is brought to the state that the client concludes from it.
+boost::asio::awaitable<void> interception::refuse(const report& what) {
+  action_ = audit::action_taken::refused;
+  outcome_ = audit::outcome::failed;
+  sqlstate_ = what.sqlstate;
+  core::pipeline& pipeline = session_.state().pipeline();
+  const bool in_batch = static_cast<char>(message_[0]) != 'Q';
+  session_.on().counters.errors.add(what.sqlstate);
+  if (in_batch) {
+    // The server fails the batch, rolls back what it did and skips to the client's Sync by itself.
+    if (!server_has_failed_ && !co_await server_.fail(dialogue_end::flush)) co_return;
+    session_.send_to_client(error(what));
+    pipeline.sent('P');
+    pipeline.received('E');
+    co_return;
+  }
+  // A Query ends the batch before it, and its failure undoes the batch.
+  if (pipeline.status() == core::transaction_status::open || pipeline.unsynced()) {
+    if (!co_await server_.fail(dialogue_end::sync)) co_return;
+    pipeline.batch_undone();
+  }
+  session_.send_to_client(error(what));
+  session_.send_to_client(ready_for_query(static_cast<char>(pipeline.status())));
+}
+
+// The server's error about a statement of ours is the answer to the client's.
+boost::asio::awaitable<void> interception::fail_with(const protocol::byte_buffer& server_error) {
+  outcome_ = audit::outcome::failed;
+  session_.send_to_client(server_error);
+  const bool query = static_cast<char>(message_[0]) == 'Q';
+  if (own_end() == dialogue_end::flush) {
+    if (!query) {
+      session_.state().pipeline().mark_skipping();
+      co_return;
+    }
+    if (!co_await server_.synchronise()) co_return;
+    session_.state().pipeline().batch_undone();
+  }
+  if (query) session_.send_to_client(ready_for_query(server_.status()));
+  else session_.state().discard_until_sync();  // the server has been synchronised by us
+}
+
+boost::asio::awaitable<void> interception::forward() {
+  const std::uint64_t errors = session_.errors_seen();
+  if (!co_await session_.relay_answer(message_)) co_return;
+  outcome_ = session_.errors_seen() == errors ? audit::outcome::succeeded : audit::outcome::failed;
+  remember(outcome_ == audit::outcome::succeeded);
+}
+
+boost::asio::awaitable<bool> interception::begin_afresh() {
+  const core::pipeline& pipeline = session_.state().pipeline();
+  if (!is_execute() || bind_.empty() || pipeline.executed_unsynced() || pipeline.status() != core::transaction_status::idle) co_return false;
+  const auto next = co_await session_.peek_client(clock::time_point::max());
+  if (!next || *next != 'S') co_return false;
+  const bool ended = co_await server_.synchronise();
+  co_return ended;
+}
+
+protocol::byte_buffer interception::statement_unit() const {
+  if (!is_execute()) return message_;
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  const auto execute = protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
+  if (execute && !execute->portal.empty()) protocol::encode(w, protocol::close{protocol::named_object::portal, execute->portal});
+  w.raw(bind_);
+  w.raw(message_);
+  protocol::encode(w, protocol::sync{});
+  return out;
+}
+
+void interception::answer_succeeded(const unit_answer& answer) {
+  outcome_ = audit::outcome::succeeded;
+  session_.send_to_client(answer.messages);
+  if (!is_execute()) session_.send_to_client(ready_for_query(server_.status()));
+  remember(true);
+}
+
+void interception::answer_failed(const unit_answer& answer) {
+  outcome_ = audit::outcome::failed;
+  sqlstate_ = answer.sqlstate;
+  session_.on().counters.errors.add(answer.sqlstate);
+  session_.send_to_client(answer.messages);
+  session_.send_to_client(answer.error);
+  // The server has been synchronised by us: what the client sent behind the statement is dropped up to its own Sync.
+  if (is_execute()) session_.state().discard_until_sync();
+  else session_.send_to_client(ready_for_query(server_.status()));
+}
+
+// A guarded statement that came to nothing: told like a refusal, counted as what it was.
+boost::asio::awaitable<void> interception::refuse_statement(const report& what) {
+  const auto action = action_;
+  co_await refuse(what);
+  action_ = action;
+}
+
+boost::asio::awaitable<void> interception::bound_settings() {
+  if (outcome_ != audit::outcome::succeeded || session_.ended()) co_return;
+  const bool brought_back = co_await keep_settings_in_bounds(session_, server_, *settings_, own_end());
+  if (brought_back) action_ = audit::action_taken::clamped;
+}
+
+// What the rest of the transaction, and of other statements, is judged by.
+void interception::remember(bool succeeded) {
+  if (session_.ended()) return;
+  if (succeeded) {
+    const core::relation_maker me{session_.who().user, session_.application()};
+    for (const sql::statement& s : parsed_.statements) {
+      const sql::qualified_name* made = nullptr;
+      if (const auto* t = s.as<sql::create_table>(); t != nullptr && !t->temporary) made = &t->relation;
+      if (const auto* t = s.as<sql::create_table_as>(); t != nullptr && !t->temporary) made = &t->relation;
+      if (made == nullptr) continue;
+      std::string schema = made->schema;
+      if (schema.empty() && names_known_) {
+        for (const std::string& candidate : names_.session.search_path) {
+          if (candidate != "pg_catalog" && !candidate.starts_with("pg_temp")) {
+            schema = candidate;
+            break;
+          }
+        }
+      }
+      session_.on().shared.new_relations.made(session_.who().database, schema, made->name, me,
+                                              clock::now() + settings_->policies.new_relation_window);
+    }
+  }
+  if (session_.state().pipeline().status() != core::transaction_status::open) return;
+  session_memory& memory = session_.memory();
+  if (succeeded) {
+    memory.history = history_;
+    const bool strong = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) { return d.decision.guarded; });
+    if (strong && !memory.holding_since) memory.holding_since = clock::now();
+  }
+}
+
+std::string_view interception::statement_text(const decided& d) {
+  const auto begin = static_cast<std::size_t>(std::max(d.statement->range.begin, 0));
+  const auto end = static_cast<std::size_t>(std::max(d.statement->range.end, d.statement->range.begin));
+  return begin <= d.text.size() ? d.text.substr(begin, end - begin) : d.text;
+}
+
+void interception::tell_audit() {
+  for (const decided& d : decisions_) {
+    const auto& findings = d.decision.reported;
+    const auto& metrics = session_.metrics();
+    for (const policies::finding& f : findings) metrics.count_ddl(f.rule, counted(f.action, d.decision.mode));
+    for (const policies::finding& f : d.decision.overridden) metrics.count_ddl(f.rule, metrics::ddl_action::overridden);
+    if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
+    if (findings.empty() && d.decision.overridden.empty()) metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
+    audit::audit_record record;
+    record.time = std::chrono::system_clock::now();
+    record.client = session_.who().peer.to_string();
+    record.database = session_.who().database;
+    record.user = session_.who().user;
+    record.application_name = session_.application();
+    record.statement = sql::normalise(statement_text(d), session_.state().lexical());
+    record.findings = findings;
+    record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());
+    record.verdict = d.decision.action;
+    record.action = action_;
+    record.result = session_.ended() ? audit::outcome::unknown : outcome_;
+    record.sqlstate = sqlstate_;
+    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - began_);
+    record.attempts = attempts_;
+    record.lock_wait = lock_wait_;
+    record.tags = policies::comment_tags(policies::with_comments(d.text, d.statement->range));
+    record.override_reason = d.decision.override_reason;
+    session_.on().shared.audit.record(record);
+  }
+}
+
+}  // namespace tidegate::session

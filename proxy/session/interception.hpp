@@ -1,0 +1,110 @@
+#pragma once
+// What happens to a statement that the pre-filter did not call harmless: parse -> names and facts -> rules -> verdict -> run, guard,
+// rewrite or refuse. A coroutine on the session's thread; the client's direction is parked meanwhile, everything before the statement
+// has been answered, everything behind it waits.
+//
+// This file reads a decision and picks the way; the ways are guarded_ddl.cpp, concurrent_index.cpp and setting_bounds.cpp.
+
+#include "config/settings.hpp"
+#include "policies/engine.hpp"
+#include "policies/sql/parse.hpp"
+#include "protocol/bytes.hpp"
+#include "proxy/audit/audit_record.hpp"
+#include "proxy/control/catalog_reader.hpp"
+#include "proxy/session/server_dialogue.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace tidegate::session {
+
+class client_session;
+struct report;
+
+class interception {
+ public:
+  // `message`: a Query, a Parse whose text can't be kept, or an Execute; whole, unless it is too long (then its header).
+  interception(client_session& session, protocol::byte_buffer message, bool too_long, std::size_t length);
+
+  boost::asio::awaitable<void> run();
+
+ private:
+  friend class guarded_ddl;
+  friend class concurrent_index;
+
+  struct decided {
+    const sql::statement* statement;
+    std::string_view text;  // that it stands in
+    policies::decision decision;
+  };
+
+  bool is_execute() const { return static_cast<char>(message_[0]) == 'E'; }
+  dialogue_end own_end() const;
+
+  boost::asio::awaitable<bool> read_text();
+  boost::asio::awaitable<bool> parse();
+  boost::asio::awaitable<void> unparsable();
+  void follow_executes();
+  boost::asio::awaitable<bool> read_facts();
+  boost::asio::awaitable<std::optional<bool>> must_not_read();
+  void mark_fresh(const policies::fact_request& request);
+  void decide();
+
+  boost::asio::awaitable<void> carry_out();
+  boost::asio::awaitable<void> refuse(const policies::decision& decision);
+  boost::asio::awaitable<void> refuse(const report& what);
+  boost::asio::awaitable<void> fail_with(const protocol::byte_buffer& server_error);
+  boost::asio::awaitable<void> forward();
+  // An Execute that is alone before its Sync may be one that PostgreSQL runs only as the first thing of its transaction (VACUUM,
+  // CONCURRENTLY, CREATE DATABASE): our own look-ups came first, so the batch is ended and the portal bound again. False: that can't
+  // be done, or need not be.
+  boost::asio::awaitable<bool> begin_afresh();
+  // The client's statement as messages that end in one ReadyForQuery and can be sent any number of times.
+  protocol::byte_buffer statement_unit() const;
+  // The end of a statement whose answer was kept.
+  void answer_succeeded(const unit_answer& answer);
+  void answer_failed(const unit_answer& answer);
+  boost::asio::awaitable<void> refuse_statement(const report& what);
+  boost::asio::awaitable<void> bound_settings();
+  void warn();
+  void remember(bool succeeded);
+  void tell_audit();
+
+  report to_report(const policies::refusal& refusal) const;
+  static std::string_view statement_text(const decided& d);
+
+  client_session& session_;
+  server_dialogue server_;
+  std::shared_ptr<const config::settings> settings_;
+  protocol::byte_buffer message_;
+  bool too_long_;
+  std::size_t length_;
+  std::string text_;                // as the client wrote it
+  std::string parsed_text_;         // the same in UTF-8, when the client's encoding is not safe to parse
+  protocol::byte_buffer bind_;      // of an Execute: its Bind, to bind again; empty when it was too big
+  sql::parsed parsed_;
+  std::vector<std::pair<std::string, sql::parsed>> executed_;  // what SQL's EXECUTE runs, with its text
+  control::facts facts_;
+  control::resolved_names names_;
+  bool names_known_ = false;
+  std::string lock_timeout_ = "0";  // the client's own, to be put back
+  bool server_has_failed_ = false;  // trying the text left the server skipping to the client's Sync
+  std::vector<decided> decisions_;
+  policies::transaction_history history_;
+  std::chrono::steady_clock::time_point began_;
+
+  // For the audit log and metrics.
+  audit::action_taken action_ = audit::action_taken::forwarded;
+  audit::outcome outcome_ = audit::outcome::unknown;
+  std::string sqlstate_;
+  unsigned attempts_ = 0;
+  std::chrono::microseconds lock_wait_{0};
+};
+
+}  // namespace tidegate::session

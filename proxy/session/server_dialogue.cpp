@@ -1,0 +1,193 @@
+#include "proxy/session/server_dialogue.hpp"
+
+#include "protocol/frame.hpp"
+#include "protocol/reader.hpp"
+#include "protocol/writer.hpp"
+#include "proxy/session/client_session.hpp"
+#include "proxy/session/replies.hpp"
+
+namespace tidegate::session {
+namespace {
+
+// Never the client's: names that begin so are refused to nobody, but "tidegate" as a prepared statement is ours.
+constexpr std::string_view own_name = "tidegate";
+// Answers of guarded statements are a tag and a few notices.
+constexpr std::size_t largest_kept_answer = 4 << 20;
+
+void close(protocol::writer& w, char kind) {
+  w.begin_message('C');
+  w.character(kind);
+  w.cstring(own_name);
+  w.end_message();
+}
+
+void parse(protocol::writer& w, std::string_view sql) {
+  w.begin_message('P');
+  w.cstring(own_name);
+  w.cstring(sql);
+  w.uint16(0);
+  w.end_message();
+}
+
+void finish(protocol::writer& w, dialogue_end end) {
+  w.begin_message(end == dialogue_end::sync ? 'S' : 'H');
+  w.end_message();
+}
+
+char type_of(core::byte_view message) { return static_cast<char>(message[0]); }
+
+}  // namespace
+
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::run(std::vector<own_statement> statements, dialogue_end end) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  for (const own_statement& s : statements) {
+    close(w, 'S');
+    close(w, 'P');
+    parse(w, s.sql);
+    w.begin_message('B');
+    w.cstring(own_name);
+    w.cstring(own_name);
+    w.uint16(0);
+    w.uint16(static_cast<std::uint16_t>(s.parameters.size()));
+    for (const std::string& value : s.parameters) w.value(protocol::as_bytes(value));
+    w.uint16(0);
+    w.end_message();
+    w.begin_message('E');
+    w.cstring(own_name);
+    w.int32(0);
+    w.end_message();
+    close(w, 'P');
+    close(w, 'S');
+  }
+  finish(w, end);
+  session_.send_to_server(out);
+  co_return co_await collect(statements.size(), end);
+}
+
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::size_t statements, dialogue_end end) {
+  own_answer answer;
+  std::size_t closes = 0;
+  std::size_t bytes = 0;
+  for (;;) {
+    // Two CloseCompletes before and two after each statement; by Flush nothing else says that the answer is whole.
+    if (end == dialogue_end::flush && (closes == 4 * statements || !answer.error.empty())) co_return answer;
+    const auto message = co_await session_.next_server_message(clock::time_point::max());
+    if (!message) co_return std::nullopt;
+    bytes += message->size();
+    if (bytes > largest_kept_answer) {  // no server answers that much to what we ask
+      session_.end(end_reason::protocol, "08P01", "the server's answer to the gateway is too large");
+      co_return std::nullopt;
+    }
+    switch (type_of(*message)) {
+      case '3': ++closes; break;
+      case '2': answer.rows.emplace_back(); break;
+      case 'D': {
+        protocol::reader in(message->subspan(protocol::frame_header_size));
+        control::text_row row;
+        const std::uint16_t count = in.count(4);
+        for (std::uint16_t i = 0; i < count; ++i) {
+          const auto value = in.value();
+          row.push_back(value ? control::text_cell(protocol::as_text(*value)) : std::nullopt);
+        }
+        if (!answer.rows.empty()) answer.rows.back().push_back(std::move(row));
+        break;
+      }
+      case 'E':
+        answer.error.assign(message->begin(), message->end());
+        answer.sqlstate = field_of(*message, 'C');
+        break;
+      case 'Z':
+        now_at(static_cast<char>((*message)[protocol::frame_header_size]));
+        co_return answer;
+      case 'A':
+      case 'S': pass_on(*message); break;
+      default: break;  // ParseComplete, CommandComplete, notices about our own statements
+    }
+  }
+}
+
+boost::asio::awaitable<std::optional<unit_answer>> server_dialogue::run_unit(protocol::byte_buffer messages, clock::time_point until) {
+  session_.send_to_server(messages);
+  unit_answer answer;
+  for (;;) {
+    const auto message = co_await session_.next_server_message(until);
+    if (!message) {
+      if (session_.ended() || answer.timed_out) co_return std::nullopt;
+      answer.timed_out = true;
+      until = clock::time_point::max();
+      co_await session_.cancel_server();
+      continue;
+    }
+    switch (type_of(*message)) {
+      case 'Z':
+        now_at(static_cast<char>((*message)[protocol::frame_header_size]));
+        co_return answer;
+      case 'E':
+        answer.error.assign(message->begin(), message->end());
+        answer.sqlstate = field_of(*message, 'C');
+        break;
+      case '1':
+      case '2':
+      case '3': break;  // of the messages that were sent again; the client has had its own
+      case 'A':
+      case 'S': pass_on(*message); break;
+      default:
+        answer.messages.insert(answer.messages.end(), message->begin(), message->end());
+        if (answer.messages.size() > largest_kept_answer) {
+          session_.end(end_reason::protocol, "54000", "the answer of a guarded statement is too large");
+          co_return std::nullopt;
+        }
+    }
+  }
+}
+
+boost::asio::awaitable<bool> server_dialogue::synchronise() {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  finish(w, dialogue_end::sync);
+  session_.send_to_server(out);
+  const auto answer = co_await collect(0, dialogue_end::sync);
+  co_return answer.has_value();
+}
+
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std::string_view text, dialogue_end end) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  close(w, 'S');
+  parse(w, text);
+  close(w, 'S');
+  close(w, 'P');
+  close(w, 'P');
+  finish(w, end);
+  session_.send_to_server(out);
+  co_return co_await collect(1, end);
+}
+
+boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  // What the server's log will show: a syntax error that says why it is there.
+  parse(w, "statement refused by tidegate");
+  finish(w, end);
+  session_.send_to_server(out);
+  const auto answer = co_await collect(1, end);
+  co_return answer.has_value();
+}
+
+void server_dialogue::pass_on(core::byte_view message) {
+  if (type_of(message) == 'S') {
+    protocol::reader in(message.subspan(protocol::frame_header_size));
+    const std::string_view name = in.cstring();
+    const std::string_view value = in.cstring();
+    if (!in.failed()) session_.state().server_parameter(name, value);
+  }
+  session_.send_to_client(message);
+}
+
+void server_dialogue::now_at(char status) {
+  status_ = status;
+  session_.state().pipeline().set_status(static_cast<core::transaction_status>(status));
+}
+
+}  // namespace tidegate::session

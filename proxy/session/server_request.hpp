@@ -1,0 +1,19 @@
+#pragma once
+// The login at the server that belongs to a client: names as they are on the server, the client's parameters,
+// and what the gateway can prove. Pure.
+
+#include "config/settings.hpp"
+#include "proxy/pool/server_endpoint.hpp"
+#include "proxy/pool/server_login.hpp"
+#include "proxy/session/client_handshake.hpp"
+
+namespace tidegate::session {
+
+// The client must stay where it is while the login runs (passthrough asks it). Credentials, in this order:
+// the client's own by passthrough, whatever the database says (nobody else has checked them); `server_auth`
+// of the database; a password or md5 hash that the gateway stores for the user; the keys of the client's
+// SCRAM exchange; none.
+pool::login_request request_for(accepted_client& client, const config::database_settings& database,
+                                pool::server_endpoint_ptr endpoint);
+
+}  // namespace tidegate::session

@@ -1,0 +1,67 @@
+#pragma once
+// One core's share of the gateway: a thread with its io_context, poller and sessions. A client is handed over as a bare descriptor
+// and stays here from its first byte to its last, with its server connection beside it.
+
+#include "policies/sql/parse_stack.hpp"
+#include "proxy/admission.hpp"
+#include "proxy/runtime_settings.hpp"
+#include "proxy/session/client_handshake.hpp"
+#include "proxy/session/client_session.hpp"
+#include "proxy/session/environment.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace tidegate {
+
+class worker {
+ public:
+  worker(session::shared_services& shared, runtime_slot& runtime, admission& places, boost::asio::thread_pool& slow_work,
+         metrics::registry& registry);
+  ~worker();
+
+  void start();
+  // Ends every session and the thread; returns when it is gone.
+  void stop();
+
+  // A connected descriptor, to own. Without a place it is told so and closed. Any thread.
+  void take(int descriptor, std::size_t listen_index, admission::place arrival);
+  // Clients that this worker has or is logging in: the least loaded gets the next. Any thread.
+  unsigned load() const { return load_.load(std::memory_order_relaxed); }
+  // From now on new clients are refused and sessions end once they are between transactions. Any thread.
+  void drain();
+  // The gate has opened. Any thread.
+  void wake_held();
+
+ private:
+  boost::asio::awaitable<void> serve(int descriptor, std::size_t listen_index, admission::place arrival);
+  void count(const session::handshake_failure& failure);
+  boost::asio::awaitable<void> connect(session::accepted_client client, std::shared_ptr<const runtime_settings> runtime,
+                                       net::deadline& until, std::chrono::steady_clock::time_point accepted_at);
+  boost::asio::awaitable<void> tick();
+
+  session::shared_services& shared_;
+  runtime_slot& runtime_;
+  admission& places_;
+  metrics::thread_metrics& counters_;
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::unique_ptr<net::poller> poller_;
+  session::environment environment_;
+  std::unordered_map<session::client_session*, std::shared_ptr<session::client_session>> sessions_;
+  std::vector<std::weak_ptr<session::client_session>> held_;
+  boost::asio::steady_timer ticker_;
+  std::atomic<unsigned> load_{0};
+  bool draining_ = false;
+  sql::big_stack_thread thread_;
+};
+
+}  // namespace tidegate

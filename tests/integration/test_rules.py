@@ -1,0 +1,388 @@
+"""What becomes of dangerous statements on a running gateway: refused with the way to do it, rewritten, or told; by every protocol, in every disguise."""
+
+import json
+import time
+
+import psycopg
+import pytest
+
+from support import wire
+from support.process import wait_until
+
+pytestmark = pytest.mark.gateway_only
+
+REFUSED = "TG001"
+P, B, E, S = wire.parse, wire.bind, wire.execute, wire.sync
+
+
+@pytest.fixture(autouse=True)
+def orders(postgres):
+    """A table that is neither small nor new."""
+    postgres.execute("DROP TABLE IF EXISTS orders, purchases CASCADE; CREATE TABLE orders (id bigint PRIMARY KEY, customer int, note text); "
+                     "INSERT INTO orders SELECT n, n % 100 + 1, repeat('x', 100) FROM generate_series(1, 20000) n; "
+                     "ALTER TABLE orders OWNER TO app; CREATE TABLE IF NOT EXISTS lines (id int, order_id bigint); ALTER TABLE lines OWNER TO app; ANALYZE orders")
+    yield
+    postgres.execute("DROP TABLE IF EXISTS orders, purchases, lines CASCADE")
+
+
+def refusal(messages: list[wire.Message]) -> dict[str, str]:
+    (error,) = [message.fields() for message in messages if message.type == "E"]
+    return error
+
+
+DANGEROUS = {
+    "type change": "ALTER TABLE orders ALTER COLUMN customer TYPE bigint",
+    "not null": "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
+    "volatile default": "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()",
+    "validating check": "ALTER TABLE orders ADD CONSTRAINT positive CHECK (customer > 0)",
+    "unique": "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (customer, id)",
+    "rename column": "ALTER TABLE orders RENAME COLUMN customer TO client",
+    "rename table": "ALTER TABLE orders RENAME TO purchases",
+    "drop column": "ALTER TABLE orders DROP COLUMN note",
+    "drop table": "DROP TABLE orders",
+    "truncate": "TRUNCATE orders",
+    "vacuum full": "VACUUM FULL orders",
+    "cluster": "CLUSTER orders USING orders_pkey",
+    "lock": "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE",
+}
+SAFE = {
+    "plain column": "ALTER TABLE orders ADD COLUMN plain int",
+    "constant default": "ALTER TABLE orders ADD COLUMN fixed int NOT NULL DEFAULT 7",
+    "set default": "ALTER TABLE orders ALTER COLUMN note SET DEFAULT ''",
+    "not valid check": "ALTER TABLE orders ADD CONSTRAINT positive CHECK (customer > 0) NOT VALID",
+    "comment": "COMMENT ON TABLE orders IS 'all of them'",
+    "statistics": "ALTER TABLE orders ALTER COLUMN customer SET STATISTICS 500",
+    "concurrent index": "CREATE INDEX CONCURRENTLY by_customer ON orders (customer)",
+    "new table": "CREATE TABLE new_here (a int); ALTER TABLE new_here ALTER COLUMN a TYPE bigint; DROP TABLE new_here",
+    "temporary table": "CREATE TEMP TABLE temporary AS SELECT * FROM orders; ALTER TABLE temporary ALTER COLUMN customer TYPE bigint",
+    "small table": "ALTER TABLE lines ALTER COLUMN id TYPE bigint",
+    "analyze": "ANALYZE orders",
+    "vacuum": "VACUUM orders",
+}
+
+
+@pytest.mark.parametrize("sql", DANGEROUS.values(), ids=DANGEROUS.keys())
+def test_dangerous_statement_is_refused_with_the_way_to_do_it(target, bystander, sql):
+    with target.login() as client:
+        error = refusal(client.query(sql))
+        assert error["S"] == "ERROR" and error["C"] == REFUSED
+        assert "orders" in error["M"] and not error["M"].endswith(".")
+        assert error["D"] and error["H"]
+        assert wire.types(client.query("ROLLBACK"))[-1] == "Z"
+
+
+@pytest.mark.parametrize("sql", SAFE.values(), ids=SAFE.keys())
+def test_safe_statement_runs(target, bystander, sql):
+    with target.login() as client:
+        assert wire.errors(client.query(sql)) == []
+
+
+@pytest.mark.parametrize("sql", DANGEROUS.values(), ids=DANGEROUS.keys())
+def test_observing_changes_nothing(make_gateway, sql):
+    gateway = make_gateway({"policies": {"mode": "observe"}})
+    with gateway.login() as client:
+        assert wire.errors(client.query(sql)) == []
+    wait_until(lambda: gateway.metrics().sum("tidegate_ddl_statements_total") >= 1, what="it is counted all the same")
+
+
+def test_psql_shows_the_caret_and_the_names(target, bystander):
+    with target.login() as client:
+        error = refusal(client.query("SELECT 1;   ALTER TABLE public.orders ALTER COLUMN note SET NOT NULL"))
+        assert 13 <= int(error["P"]) <= 70
+        assert error["s"] == "public" and error["t"] == "orders"
+
+
+# -- protocols ------------------------------------------------------------------------------------------------------------------------
+
+DROP = "ALTER TABLE orders DROP COLUMN note"
+
+
+def assert_kept(postgres):
+    assert postgres.execute("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'note' AND NOT attisdropped") == [(1,)]
+
+
+def test_refusal_in_a_pipeline_stands_where_the_statement_stood(target, bystander, postgres):
+    with target.login() as client:
+        client.send(P("SELECT 1"), B(), E(), P(DROP), B(), E(), P("SELECT 2"), B(), E(), S(), P("SELECT 3"), B(), E(), S())
+        first, second = client.read_until("Z"), client.read_until("Z")
+        assert wire.types(first) in ("12DC12EZ", "12DC1EZ", "12DCEZ") and wire.errors(first) == [REFUSED]
+        assert wire.types(second) == "12DCZ"
+    assert_kept(postgres)
+
+
+def test_refusal_rolls_back_the_implicit_transaction_of_its_pipeline(target, bystander, postgres):
+    with target.login() as client:
+        client.send(P("INSERT INTO lines VALUES (1, 1)"), B(), E(), P(DROP), B(), E(), S())
+        assert wire.errors(client.read_until("Z")) == [REFUSED]
+        assert client.value("SELECT count(*) FROM lines") == "0"
+
+
+def test_refusal_within_a_transaction_fails_it(target, bystander):
+    with target.login() as client:
+        client.query("BEGIN; INSERT INTO lines VALUES (1, 1)")
+        messages = client.query(DROP)
+        assert wire.errors(messages) == [REFUSED] and messages[-1].status == "E"
+        assert wire.errors(client.query("SELECT 1")) == ["25P02"]
+        assert client.query("COMMIT")[-2].tag == "ROLLBACK"
+        assert client.value("SELECT count(*) FROM lines") == "0"
+
+
+def test_refusal_under_a_savepoint_can_be_taken_back(target, bystander):
+    with target.login() as client:
+        client.query("BEGIN; INSERT INTO lines VALUES (1, 1); SAVEPOINT s")
+        assert wire.errors(client.query(DROP)) == [REFUSED]
+        assert client.query("ROLLBACK TO s")[-1].status == "T"
+        client.query("COMMIT")
+        assert client.value("SELECT count(*) FROM lines") == "1"
+
+
+def test_refusal_in_several_statements_undoes_those_before_it(target, bystander):
+    with target.login() as client:
+        messages = client.query(f"INSERT INTO lines VALUES (1, 1); {DROP}; INSERT INTO lines VALUES (2, 2)")
+        assert wire.errors(messages) == [REFUSED] and messages[-1].status == "I"
+        assert client.value("SELECT count(*) FROM lines") == "0"
+
+
+def test_prepared_statement_is_decided_at_each_execution(target, bystander, postgres):
+    """Harmless while the table is small, refused once it is not."""
+    postgres.execute("CREATE TABLE growing (a int); ALTER TABLE growing OWNER TO app")
+    try:
+        with target.login() as client:
+            assert wire.errors(client.sync(P("ALTER TABLE growing ALTER COLUMN a TYPE bigint", "change"))) == []
+            assert wire.errors(client.sync(B("change"), E())) == []
+            postgres.execute("ALTER TABLE growing ALTER COLUMN a TYPE int; INSERT INTO growing SELECT generate_series(1, 20000)")
+            assert wire.errors(client.sync(B("change"), E())) == [REFUSED]
+            assert wire.types(client.query("SELECT 1")) == "TDCZ"
+    finally:
+        postgres.execute("DROP TABLE growing")
+
+
+@pytest.mark.parametrize("ddl, error", [(DROP, REFUSED), (DROP + " /*" + "x" * 1_200_000 + "*/", "54000")], ids=["readable", "too long to read"])
+@pytest.mark.parametrize("run", ["EXECUTE hidden", "BEGIN; EXECUTE hidden", "EXPLAIN ANALYZE EXECUTE hidden"])
+def test_execute_in_sql_of_ddl_that_the_protocol_prepared(target, bystander, postgres, ddl, error, run):
+    """SQL's EXECUTE finds statements of the protocol by name: the text that runs is not in the query."""
+    with target.login() as client:
+        assert wire.errors(client.sync(P(ddl, "hidden"))) == []
+        assert wire.errors(client.query(run)) == [error]
+        client.query("ROLLBACK")
+        assert wire.types(client.query("SELECT 1")) == "TDCZ"
+    assert_kept(postgres)
+
+
+def test_refused_statement_by_psycopg_with_parameters(target, bystander, postgres):
+    with target.connect() as connection:
+        with pytest.raises(psycopg.Error) as refused:
+            connection.execute(DROP, prepare=True)
+        assert refused.value.sqlstate == REFUSED
+        assert connection.execute("SELECT %s::int", (1,)).fetchone() == (1,)
+    assert_kept(postgres)
+
+
+# -- disguises ------------------------------------------------------------------------------------------------------------------------
+
+
+DISGUISES = {
+    "comment before": "/* nothing */ " + DROP,
+    "comment within": "ALTER/**/TABLE/*x*/orders DROP -- hm\n COLUMN note",
+    "nested comment": "/* a /* b */ c */ " + DROP,
+    "line comment before": "-- SELECT\n" + DROP,
+    "after a select": "SELECT 1; " + DROP,
+    "after a string with a semicolon": "SELECT ';'; " + DROP,
+    "after an escape string": r"SELECT E'\''; " + DROP,
+    "after a dollar string": "SELECT $a$ ' ; $a$; " + DROP,
+    "after a quoted name": 'SELECT 1 AS "a;b"; ' + DROP,
+    "after a unicode string": "SELECT U&'\\0061'; " + DROP,
+    "unicode name": 'ALTER TABLE U&"\\006frders" DROP COLUMN note',
+    "quoted names": 'ALTER TABLE "public"."orders" DROP COLUMN "note"',
+    "catalog-qualified": "ALTER TABLE app.public.orders DROP COLUMN note",
+    "mixed case and white space": "\t\n aLtEr \f TaBlE \r\n oRdErS dRoP cOlUmN nOtE",
+    "if exists": "ALTER TABLE IF EXISTS orders DROP COLUMN IF EXISTS note",
+    "only": "ALTER TABLE ONLY orders DROP note",
+    "star": "ALTER TABLE orders * DROP note",
+    "second action": "ALTER TABLE orders ADD COLUMN x int, DROP COLUMN note",
+    "empty statements before": ";;; ; " + DROP,
+    "begin before": "BEGIN; " + DROP + "; COMMIT",
+    "string in two lines": "SELECT 'a'\n'b;'; " + DROP,
+    "explain analyze of ddl": "EXPLAIN ANALYZE CREATE TABLE x AS SELECT 1; " + DROP,
+    "through a search path": "SET search_path = public; " + DROP,
+    "dollar tag with digits": "SELECT $a1$;$a1$; " + DROP,
+    "national string": "SELECT N'x;'; " + DROP,
+    "bit string": "SELECT B'1', X'F'; " + DROP,
+    "operators like comments": "SELECT 1 */**/ 2; " + DROP,
+    "many statements": "SELECT 1;" * 300 + DROP,
+    "long comment": "/*" + "x" * 100_000 + "*/" + DROP,
+}
+
+
+@pytest.mark.parametrize("sql", DISGUISES.values(), ids=DISGUISES.keys())
+def test_disguised_ddl_is_seen(target, bystander, postgres, sql):
+    with target.login() as client:
+        assert REFUSED in wire.errors(client.query(sql))
+        client.query("ROLLBACK")
+    assert_kept(postgres)
+
+
+@pytest.mark.parametrize("sql", [sql for sql in DISGUISES.values() if ";" not in sql])
+def test_disguised_ddl_is_seen_in_the_extended_protocol(target, bystander, postgres, sql):
+    with target.login() as client:
+        assert wire.errors(client.sync(P(sql), B(), E())) == [REFUSED]
+    assert_kept(postgres)
+
+
+def test_static_sql_in_a_do_block_is_looked_at(target, bystander, postgres):
+    with target.login() as client:
+        messages = client.query(f"DO $$ BEGIN {DROP}; END $$")
+        assert wire.errors(messages) == [REFUSED] or "do-block-ddl" in notices(messages)
+
+
+def test_strings_that_are_not_standard(target, bystander, postgres):
+    """With standard_conforming_strings off a backslash hides a quote, and what follows is a statement."""
+    with target.login() as client:
+        client.query("SET standard_conforming_strings = off; SET escape_string_warning = off")
+        assert wire.errors(client.query(r"SELECT '\'; " + DROP + "; --'")) == []   # one string and a comment: no DDL at all
+        assert wire.errors(client.query(r"SELECT 'a\\'; " + DROP)) == [REFUSED]
+    assert_kept(postgres)
+    with target.login(parameters={"options": "-c standard_conforming_strings=off"}) as client:
+        assert wire.errors(client.query(r"SELECT '\''; " + DROP)) == [REFUSED]
+    assert_kept(postgres)
+
+
+def test_encodings_whose_second_bytes_are_ascii(target, bystander, postgres):
+    """In SJIS 表 ends with a backslash: the quote after it is a quote."""
+    with target.login(parameters={"client_encoding": "SJIS"}) as client:
+        assert wire.errors(client.query("SELECT '表'; ".encode("sjis") + DROP.encode())) == [REFUSED]
+    assert_kept(postgres)
+
+
+DEEP = {
+    "parentheses": "SELECT " + "(" * 100_000 + "1" + ")" * 100_000,
+    "plus": "SELECT 1" + "+1" * 100_000,
+    "casts": "SELECT 1" + "::int" * 100_000,
+    "concatenation": "SELECT 'a'" + "||'a'" * 100_000,
+    "unions": "SELECT 1" + " UNION SELECT 1" * 30_000,
+    "nots": "SELECT " + "NOT " * 100_000 + "true",
+    "brackets": "SELECT " + "ARRAY[" * 50_000 + "1" + "]" * 50_000,
+}
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP.keys())
+@pytest.mark.parametrize("ddl", [True, False], ids=["then ddl", "alone"])
+def test_deeply_nested_text_neither_kills_nor_slips_by(target, bystander, postgres, deep, ddl):
+    with target.login() as client:
+        messages = client.query(deep + ("; " + DROP if ddl else ""), timeout=60)
+        assert messages[-1].type == "Z"
+    assert_kept(postgres)
+
+
+# -- rewrites, warnings, overrides --------------------------------------------------------------------------------------------------------
+
+
+def notices(messages: list[wire.Message]) -> str:
+    return "\n".join(" ".join(message.fields().values()) for message in messages if message.type == "N")
+
+
+def test_index_is_built_concurrently(target, bystander, postgres):
+    with target.login() as client:
+        messages = client.query("CREATE INDEX by_customer ON orders (customer)")
+        assert wire.errors(messages) == [] and [m.tag for m in messages if m.type == "C"] == ["CREATE INDEX"]
+        assert "CONCURRENTLY" in notices(messages).upper()
+    assert postgres.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_customer'::regclass") == [(True,)]
+    with target.login() as client:
+        assert wire.errors(client.query("REINDEX INDEX by_customer")) == []
+        messages = client.query("DROP INDEX by_customer")
+        assert wire.errors(messages) == [] and [m.tag for m in messages if m.type == "C"] == ["DROP INDEX"]
+    assert postgres.execute("SELECT to_regclass('by_customer')") == [(None,)]
+
+
+def test_index_is_built_concurrently_by_the_extended_protocol(target, bystander, postgres):
+    with target.login() as client:
+        messages = client.sync(P("CREATE INDEX by_customer ON orders (customer)"), B(), wire.describe("P"), E())
+        assert wire.types(messages) == "12nCZ"
+    assert postgres.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_customer'::regclass") == [(True,)]
+
+
+def test_index_build_does_not_block_writers(target, bystander, postgres):
+    """Somebody writes throughout; a plain CREATE INDEX would make him wait for the whole build."""
+    with target.login() as builder, target.login() as writer:
+        postgres.execute("INSERT INTO orders SELECT n, 1, repeat('y', 100) FROM generate_series(30000, 200000) n")
+        builder.send(wire.query("CREATE INDEX by_note ON orders (note, id)"))
+        worst, count = 0.0, 0
+        while builder.is_quiet(0):
+            started = time.perf_counter()
+            writer.query("UPDATE orders SET customer = customer + 1 WHERE id = 5")
+            worst, count = max(worst, time.perf_counter() - started), count + 1
+        assert wire.errors(builder.read_until("Z", 60)) == []
+        assert worst < 0.3, (worst, count)
+
+
+def test_failed_concurrent_build_leaves_no_invalid_index(target, bystander, postgres):
+    with target.login() as client:
+        messages = client.query("CREATE UNIQUE INDEX one_each ON orders (customer)")
+        assert wire.errors(messages) == ["23505"]
+    assert postgres.execute("SELECT to_regclass('one_each')") == [(None,)]
+
+
+def test_index_in_a_transaction_cannot_be_rewritten(target, bystander):
+    with target.login() as client:
+        client.query("BEGIN")
+        error = refusal(client.query("CREATE INDEX by_customer ON orders (customer)"))
+        assert error["C"] in (REFUSED, "25001") and "CONCURRENTLY" in error["H"]
+
+
+def test_override_counts_only_for_the_roles_that_the_policy_names(make_gateway, postgres):
+    gateway = make_gateway({"policies": {"allow_override_roles": ["postgres"]}})
+    sql = '/* tidegate:allow=drop-column reason="nobody reads it" */ ' + DROP
+    with gateway.login("app") as client:
+        assert wire.errors(client.query(sql)) == [REFUSED]
+    assert_kept(postgres)
+    with gateway.login("postgres") as client:
+        assert wire.errors(client.query(sql)) == []
+    wait_until(lambda: "nobody reads it" in gateway.output(), what="the audit log tells the reason")
+
+
+def test_override_of_another_rule_does_not_count(make_gateway, postgres):
+    gateway = make_gateway({"policies": {"allow_override_roles": ["postgres"]}})
+    with gateway.login("postgres") as client:
+        for comment in ("tidegate:allow=drop-table reason=\"x\"", "tidegate:allow=*", "allow=drop-column"):
+            assert wire.errors(client.query(f"/* {comment} */ {DROP}")) == [REFUSED]
+        assert wire.errors(client.query(f"SELECT '/* tidegate:allow=drop-column reason=\"x\" */'; {DROP}")) == [REFUSED]
+
+
+def test_rule_may_be_allowed_warned_or_blocked_by_the_policy(make_gateway, postgres):
+    for action, errors in (("allow", []), ("warn", []), ("block", [REFUSED])):
+        gateway = make_gateway({"policies": {"rules": {"set-not-null-scan": action}}})
+        with gateway.login() as client:
+            messages = client.query("ALTER TABLE orders ALTER COLUMN note SET NOT NULL")
+            assert wire.errors(messages) == errors
+            assert ("orders" in notices(messages)) == (action == "warn")
+        postgres.execute("ALTER TABLE orders ALTER COLUMN note DROP NOT NULL")
+
+
+def test_policy_by_role_application_table_and_size(make_gateway, postgres):
+    gateway = make_gateway({"policies": {"overrides": [
+        {"roles": ["postgres"], "rules": {"drop-column": "allow"}},
+        {"applications": ["migrator"], "mode": "observe"},
+        {"tables": ["public.lines"], "rules": {"drop-table": "block"}}]}})
+    with gateway.login("app") as client:
+        assert wire.errors(client.query(DROP)) == [REFUSED]
+    with gateway.login("app", parameters={"application_name": "migrator"}) as client:
+        assert wire.errors(client.query("ALTER TABLE orders DROP COLUMN note")) == []
+    with gateway.login("postgres") as client:
+        assert wire.errors(client.query("ALTER TABLE orders DROP COLUMN customer")) == []
+
+
+def test_audit_log_tells_who_did_what(make_gateway):
+    gateway = make_gateway()
+    with gateway.login(parameters={"application_name": "the migrator"}) as client:
+        client.query("/*migration='0042',commit='abc'*/ " + DROP)
+    def records() -> list:
+        return [json.loads(line) for line in gateway.output().splitlines() if line.startswith("{") and "drop-column" in line]
+
+    lines = wait_until(records, what="the audit log has it")
+    assert "the migrator" in json.dumps(lines[0]) and "0042" in json.dumps(lines[0]) and "app" in json.dumps(lines[0])
+
+
+def test_statement_that_cannot_be_parsed_is_refused_if_it_may_be_ddl(target, bystander):
+    with target.login() as client:
+        assert wire.errors(client.query("ALTER TABLE orders FROBNICATE"))[0] in (REFUSED, "42601", "TG002", "0A000")
+        assert wire.errors(client.query("SELECT 1 FROM FROM")) == ["42601"]

@@ -1,0 +1,83 @@
+"""Starting and ending the servers of the tests: as an unprivileged user, on a free port, never outliving the tests."""
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import pathlib
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that the kernel says is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unprivileged() -> dict:
+    """Arguments for subprocess that drop root's rights; PostgreSQL refuses to run with them."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    raise RuntimeError("root needs an unprivileged account to run PostgreSQL as")
+
+
+def own(path: pathlib.Path):
+    """Gives a file or folder to the user that unprivileged() runs as."""
+    account = unprivileged()
+    if account:
+        os.chown(path, account["user"], account["group"])
+
+
+def scratch_folder(name: str) -> pathlib.Path:
+    """A new folder that every user may enter; whoever asked for it removes it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"tidegate-{name}-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def remove(folder: pathlib.Path):
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    """In a child just before it becomes another program: let the kernel end it when the tests are gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def wait_until(condition, timeout: float = 10, what: str = "condition", every: float = 0.01):
+    """Polls `condition` until it returns something true, and returns that. For states that announce themselves to nobody."""
+    end = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(every)
+
+
+def end(process: subprocess.Popen, number: int, timeout: float) -> int | None:
+    """Signals a process and waits: its exit code, or None if it had to be killed."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None

@@ -1,0 +1,279 @@
+#include "policies/engine.hpp"
+#include "proxy/cli/check.hpp"
+#include "proxy/cli/check_report.hpp"
+#include "proxy/cli/sql_script.hpp"
+
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace tidegate::cli {
+
+namespace {
+
+using policies::verdict;
+
+// Without a database.
+reported_file check(const std::string& text, policies::policy policy = {}) {
+  policy.trust_sizes = false;
+  return check_script("file.sql", text, policy,
+                      [](const policies::fact_request&) { return policies::catalog_snapshot{}; });
+}
+
+// "line rule" of each finding.
+std::vector<std::string> found(const std::string& text) {
+  std::vector<std::string> all;
+  for (const auto& statement : check(text).statements)
+    for (const auto& finding : statement.findings)
+      all.push_back(std::to_string(finding.line) + " " + finding.rule);
+  return all;
+}
+
+using names = std::vector<std::string>;
+
+std::vector<std::string> pieces(const std::string& text, bool conforming = true) {
+  std::vector<std::string> all;
+  sql_script script(text);
+  while (const auto piece = script.next(conforming)) {
+    std::string words = piece->text;
+    words.erase(0, words.find_first_not_of(" \n"));
+    words.erase(words.find_last_not_of(" \n") + 1);
+    all.push_back(words);
+  }
+  return all;
+}
+
+TEST(SqlScript, ends_statements_where_psql_does) {
+  EXPECT_EQ(pieces("SELECT 1; SELECT ';' ;; -- ;\nSELECT 2"),
+            (names{"SELECT 1", "SELECT ';'", "-- ;\nSELECT 2"}));
+  EXPECT_EQ(pieces("SELECT $a$;$a$, \";\" /* ; /* ; */ */;SELECT 2"),
+            (names{"SELECT $a$;$a$, \";\" /* ; /* ; */ */", "SELECT 2"}));
+  EXPECT_EQ(pieces("SELECT E'\\';' ; SELECT 2"), (names{"SELECT E'\\';'", "SELECT 2"}));
+  EXPECT_EQ(pieces("CREATE RULE r AS ON DELETE TO t DO (SELECT 1; SELECT 2); SELECT 3").size(), 2U);
+  EXPECT_EQ(
+      pieces("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 1 END; END;"
+             "SELECT 3")
+          .size(),
+      2U);
+}
+
+TEST(SqlScript, follows_standard_conforming_strings) {
+  EXPECT_EQ(pieces("SELECT 'a\\'; SELECT 2; --'", true).size(), 2U);
+  EXPECT_EQ(pieces("SELECT 'a\\'; SELECT 2; --'", false).size(), 1U);
+}
+
+TEST(SqlScript, leaves_psql_commands_out) {
+  EXPECT_EQ(pieces("\\set x 1;2\n\\echo 'hi\nSELECT 1;\n\\i other.sql\n"), names{"SELECT 1"});
+  EXPECT_EQ(pieces("SELECT 1 \\gset\nSELECT 2;"), (names{"SELECT 1", "SELECT 2"}));
+  EXPECT_EQ(pieces("SELECT 1 \\; SELECT 2;"), names{"SELECT 1  ; SELECT 2"});
+}
+
+TEST(SqlScript, survives_what_never_ends) {
+  for (const char* text :
+       {"SELECT 'a", "SELECT \"a", "/* a", "SELECT $x$ a", "\\", "SELECT 1 \\g", "$", "(;"})
+    EXPECT_LE(pieces(text).size(), 1U) << text;
+}
+
+TEST(Locate, counts_lines_and_characters) {
+  const std::string text =
+      "a\nb\xC3\xA4"
+      "c";
+  EXPECT_EQ(locate(text, 0).line, 1);
+  EXPECT_EQ(locate(text, 5).line, 2);
+  EXPECT_EQ(locate(text, 5).column, 3);
+  EXPECT_EQ(locate(text, 999).line, 2);
+}
+
+TEST(Check, places_findings_in_the_file) {
+  const auto report = check("SELECT 1;\n\n  DROP TABLE t;\n");
+  ASSERT_EQ(report.statements.size(), 2U);
+  EXPECT_EQ(report.statements[1].index, 1);
+  EXPECT_EQ(report.statements[1].line, 3);
+  EXPECT_EQ(report.statements[1].sql, "DROP TABLE t");
+  ASSERT_EQ(report.statements[1].findings.size(), 1U);
+  EXPECT_EQ(report.statements[1].findings[0].line, 3);
+}
+
+TEST(Check, exempts_what_the_file_made) {
+  EXPECT_TRUE(found("CREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\nALTER TABLE t ALTER a SET NOT NULL;\n"
+                    "DROP INDEX i;\nDROP TABLE t")
+                  .empty());
+  EXPECT_EQ(found("CREATE TABLE IF NOT EXISTS t (a int);\nCREATE INDEX ON t (a)"),
+            names{"2 create-index-not-concurrently"});
+  EXPECT_EQ(found("BEGIN;\nCREATE TABLE t (a int);\nROLLBACK;\nDROP TABLE t"), names{"4 drop-table"});
+  EXPECT_TRUE(found("CREATE TABLE t (a int);\nALTER TABLE t RENAME TO u;\nCREATE INDEX ON u (a)").empty());
+  EXPECT_TRUE(found("CREATE SCHEMA s CREATE TABLE t (a int);\nCREATE INDEX ON s.t (a)").empty());
+}
+
+// With a database that has `public.orders (note text)`.
+std::vector<std::string> found_with_facts(const std::string& text) {
+  policies::policy policy;
+  policy.trust_sizes = false;
+  const auto facts = [](const policies::fact_request& request) {
+    policies::catalog_snapshot snapshot;
+    snapshot.available = true;
+    snapshot.search_path = {"public"};
+    policies::relation_facts orders;
+    orders.schema = "public";
+    orders.name = "orders";
+    policies::column_facts note;
+    note.name = "note";
+    note.type_schema = "pg_catalog";
+    note.type = "text";
+    orders.columns.push_back(note);
+    for (const auto& name : request.relations) {
+      const bool known = name.name == "orders" && (name.schema.empty() || name.schema == "public");
+      snapshot.bind_relation(name, known ? std::optional(orders) : std::nullopt);
+    }
+    return snapshot;
+  };
+  std::vector<std::string> all;
+  for (const auto& statement : check_script("file.sql", text, policy, facts).statements)
+    for (const auto& finding : statement.findings)
+      all.push_back(std::to_string(finding.line) + " " + finding.rule);
+  return all;
+}
+
+TEST(Check, lays_what_the_file_did_over_the_facts) {
+  EXPECT_EQ(found_with_facts("ALTER TABLE orders ALTER note SET NOT NULL"), names{"1 set-not-null-scan"});
+  const std::string recipe =
+      "ALTER TABLE orders ADD CONSTRAINT n CHECK (note IS NOT NULL) NOT VALID;\n"
+      "ALTER TABLE orders VALIDATE CONSTRAINT n;\n";
+  EXPECT_TRUE(found_with_facts(recipe + "ALTER TABLE orders ALTER note SET NOT NULL").empty());
+  EXPECT_TRUE(found_with_facts(recipe + "ALTER TABLE public.orders ALTER note SET NOT NULL").empty());
+  EXPECT_EQ(found_with_facts(recipe + "ALTER TABLE orders DROP CONSTRAINT n;\n"
+                                      "ALTER TABLE orders ALTER note SET NOT NULL"),
+            names{"4 set-not-null-scan"});
+  EXPECT_EQ(
+      found_with_facts("BEGIN;\n" + recipe + "ROLLBACK;\nALTER TABLE orders ALTER note SET NOT NULL").back(),
+      "5 set-not-null-scan");
+}
+
+TEST(Check, follows_search_path_and_names) {
+  EXPECT_EQ(found_with_facts("SET search_path = public;\nDROP TABLE orders"), names{"2 drop-table"});
+  EXPECT_TRUE(found_with_facts("SET search_path = nowhere;\nDROP TABLE orders").empty());
+  EXPECT_TRUE(found_with_facts("DROP TABLE nothing_like_it").empty());
+  EXPECT_EQ(found_with_facts("ALTER TABLE orders RENAME TO purchases;\nDROP TABLE purchases"),
+            (names{"1 rename-table", "2 drop-table"}));
+  EXPECT_EQ(found_with_facts("CREATE TEMP TABLE orders (note text);\nDROP TABLE orders;\nDROP TABLE orders"),
+            names{"3 drop-table"});
+}
+
+TEST(Check, takes_statements_of_one_line_for_one_message) {
+  EXPECT_EQ(found("SET lock_timeout = '2s'; CREATE INDEX CONCURRENTLY i ON t (a)"),
+            names{"1 concurrently-in-transaction"});
+  EXPECT_TRUE(found("SET lock_timeout = '2s';\nCREATE INDEX CONCURRENTLY i ON t (a)").empty());
+  EXPECT_TRUE(found("CREATE INDEX CONCURRENTLY i ON t (a); -- done\n\nSELECT 1").empty());
+  EXPECT_EQ(found("BEGIN;\nCREATE INDEX CONCURRENTLY i ON t (a);\nCOMMIT"),
+            names{"2 concurrently-in-transaction"});
+}
+
+TEST(Check, says_what_it_assumed_of_a_line) {
+  const auto report = check("SELECT 1; CREATE INDEX CONCURRENTLY i ON t (a)");
+  EXPECT_NE(
+      report.statements[1].findings.at(0).detail.find("Lacked fact: whether the statements of this line"),
+      std::string::npos);
+}
+
+TEST(Check, follows_settings) {
+  EXPECT_TRUE(found("SET standard_conforming_strings = off;\nSELECT 'a\\'; DROP TABLE t; --'").empty());
+  EXPECT_EQ(found("SELECT 'a\\'; DROP TABLE t; --'"), names{"1 drop-table"});
+  EXPECT_EQ(
+      found("BEGIN;\nSET LOCAL standard_conforming_strings = off;\nCOMMIT;\nSELECT 'a\\'; DROP TABLE t; --'"),
+      names{"4 drop-table"});
+}
+
+TEST(Check, skips_copy_data) {
+  EXPECT_TRUE(found("COPY t FROM stdin;\nDROP TABLE t;\n\\.\nSELECT 1;\n").empty());
+  EXPECT_EQ(found("COPY t FROM stdin;\n1\n\\.\nDROP TABLE t;\n"), names{"4 drop-table"});
+}
+
+TEST(Check, refuses_what_it_cannot_parse_unless_it_is_harmless) {
+  EXPECT_EQ(found("ALTER TABLE t FROBNICATE"), names{"1 unparsable"});
+  EXPECT_EQ(found("SELECT 1;\nALTER TABLE t FROBNICATE;\nDROP TABLE t"),
+            (names{"2 unparsable", "3 drop-table"}));
+}
+
+TEST(Check, honours_an_override_that_some_role_may_make) {
+  const std::string text = "DROP TABLE t /* tidegate:allow=drop-table reason=\"unused\" */";
+  EXPECT_EQ(check(text).statements[0].verdict, verdict::block);
+  policies::policy policy;
+  policy.override_roles = {"dba"};
+  EXPECT_EQ(check(text, policy).statements[0].verdict, verdict::allow);
+}
+
+struct outcome {
+  int code;
+  std::string out, err;
+};
+
+outcome run(check_options options, const std::string& input) {
+  options.files = {"-"};
+  std::istringstream in(input);
+  std::ostringstream out;
+  std::ostringstream err;
+  const int code = run_check(options, in, out, err);
+  return {code, out.str(), err.str()};
+}
+
+TEST(RunCheck, exits_by_the_hardest_finding) {
+  EXPECT_EQ(run({}, "SELECT 1").code, 0);
+  EXPECT_EQ(run({}, "DROP TABLE t").code, 1);
+  EXPECT_EQ(run({}, "CREATE INDEX i ON t (a)").code, 0);
+  EXPECT_EQ(run({.fail_on = "rewrite"}, "CREATE INDEX i ON t (a)").code, 1);
+}
+
+TEST(RunCheck, refuses_bad_usage_and_says_what_would_be_right) {
+  EXPECT_EQ(run({.format = "sarif"}, "").code, 2);
+  EXPECT_NE(run({.format = "xml"}, "").err.find("expected text, json or github"), std::string::npos);
+  EXPECT_EQ(run({.server_version = "x"}, "").code, 2);
+  EXPECT_EQ(run({.server_version = "9"}, "").code, 2);
+  EXPECT_EQ(run({.fail_on = "allow"}, "").code, 2);
+  EXPECT_EQ(run({.config = "/nowhere.yaml"}, "").code, 2);
+}
+
+TEST(RunCheck, says_that_a_file_cannot_be_read) {
+  check_options options;
+  options.files = {"/nowhere.sql"};
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(run_check(options, in, out, err), 3);
+  EXPECT_NE(err.str().find("/nowhere.sql"), std::string::npos);
+}
+
+TEST(RunCheck, knows_versions_by_the_words_people_use) {
+  const std::string text = "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT ENFORCED";
+  for (const char* version : {"18", "18.0", "180000"})
+    EXPECT_EQ(run({.server_version = version}, text).code, 0) << version;
+}
+
+TEST(RunCheck, prints_json_in_one_object) {
+  const auto done = run({.format = "json"}, "DROP TABLE \"a\"\"b\"");
+  EXPECT_TRUE(
+      done.out.starts_with("{\"files\":[{\"file\":\"-\",\"statements\":[{\"index\":0,\"line\":1,\"sql\":"
+                           "\"DROP TABLE \\\"a\\\"\\\"b\\\"\",\"verdict\":\"block\",\"findings\":[{\"rule\":"
+                           "\"drop-table\",\"action\":\"block\",\"lock\":\"ACCESS EXCLUSIVE\""))
+      << done.out;
+  EXPECT_TRUE(done.out.ends_with("]}]}]}\n")) << done.out;
+}
+
+TEST(RunCheck, prints_workflow_commands_for_github) {
+  const auto done = run({.format = "github"}, "\nDROP TABLE t");
+  EXPECT_TRUE(done.out.starts_with("::error file=-,line=2,col=12,title=drop-table::")) << done.out;
+  EXPECT_EQ(done.out.find('\n'), done.out.size() - 1);
+}
+
+TEST(RunCheck, prints_text_that_editors_understand) {
+  const auto done = run({}, "DROP TABLE t");
+  EXPECT_TRUE(done.out.starts_with("-:1:")) << done.out;
+  EXPECT_TRUE(done.out.ends_with("1 statement, 1 finding\n")) << done.out;
+}
+
+}  // namespace
+
+}  // namespace tidegate::cli
