@@ -226,7 +226,7 @@ def test_names_of_strangers_become_no_labels(target, bystander):
 def test_readers_of_metrics_that_do_not_read_are_cut(make_gateway):
     gateway = make_gateway()
     wait_until(lambda: gateway.http("/readyz")[0] == 200, what="the gateway's own connections are there")
-    before, descriptors = gateway.resident(), gateway.descriptors()
+    before, descriptors = gateway.resident(), gateway.client_descriptors()
     readers = []
     for _ in range(50):
         reader = socket.create_connection((gateway.host, gateway.http_port))
@@ -241,7 +241,7 @@ def test_readers_of_metrics_that_do_not_read_are_cut(make_gateway):
     assert gateway.resident() - before < 64 * MEBIBYTE
     for reader in [*readers, slow]:
         reader.close()
-    wait_until(lambda: gateway.descriptors() <= descriptors + 1, timeout=20, what="their descriptors are closed")
+    wait_until(lambda: gateway.client_descriptors() <= descriptors, timeout=20, what="their descriptors are closed")
 
 
 @pytest.mark.parametrize("request_, status", [
@@ -363,12 +363,12 @@ def test_reload_takes_users_and_policies_for_old_sessions_too(make_gateway, tmp_
 def test_reloads_in_quick_succession(make_gateway):
     gateway = make_gateway()
     with gateway.login() as client:
-        before = gateway.descriptors()
+        before = gateway.client_descriptors()
         for _ in range(30):
             gateway.signal(signal.SIGHUP)
             client.query("SELECT 1")
         gateway.reload()
-        wait_until(lambda: gateway.descriptors() <= before, what="nothing is left of the old settings")
+        wait_until(lambda: gateway.client_descriptors() <= before, what="nothing is left of the old settings")
 
 
 def test_second_gateway_on_the_same_port_does_not_start(make_gateway, tmp_path):

@@ -156,6 +156,23 @@ class Gateway(Target):
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def client_descriptors(self) -> int:
+        """Open file descriptors but those of the control plane's connections, which come when first needed and go when long unused."""
+        control = {port for (port,) in self.postgres.execute(
+            "SELECT client_port FROM pg_stat_activity WHERE application_name = 'tidegate control'", "postgres")}
+        # of other gateways in front of the same server as well: so by the port of a socket that is ours
+        ports = {}
+        for line in pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            ports[f"socket:[{fields[9]}]"] = int(fields[1].rsplit(":", 1)[1], 16)
+        count = 0
+        for descriptor in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                count += ports.get(os.readlink(descriptor)) not in control
+            except FileNotFoundError:
+                pass   # closed meanwhile
+        return count
+
     def resident(self) -> int:
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
