@@ -94,16 +94,17 @@ boost::asio::awaitable<void> interception::run() {
                                .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
                                          " bytes of one statement (limits.query_buffer), so that it can tell whether it is a schema change.",
                                .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
-    co_return co_await refuse(too_big);
+    co_return co_await refuse_undecided(too_big);
   }
   if (static_cast<char>(message_[0]) == 'P') {
     // Only one that can't be remembered comes here, and what is not remembered could not be judged when it runs.
+    text_ = core::text_of(message_).text;
     const report too_many{.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
                           .message = "too many prepared statements that may be schema changes",
                           .detail = "The gateway keeps the texts of such statements, so that it can judge them when they run; this session has "
                                     "reached the bound.",
                           .hint = "Close statements that are no longer needed, or send schema changes without preparing them."};
-    co_return co_await refuse(too_many);
+    co_return co_await refuse_undecided(too_many);
   }
   if (!co_await read_text()) co_return co_await forward();
   if (!co_await parse()) co_return;
@@ -197,7 +198,7 @@ boost::asio::awaitable<void> interception::unparsable() {
                                       : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell what the statement locks.",
                    .hint = "Let such statements through with policies.on_unparsable: allow, or run it directly on the server. "
                            "See docs/limitations.md."};
-  co_await refuse(unread);
+  co_await refuse_undecided(unread);
 }
 
 // SQL's EXECUTE reaches statements that the protocol prepared, which may be anything: they are judged as if they stood here.
@@ -454,6 +455,15 @@ boost::asio::awaitable<void> interception::refuse(const report& what) {
   session_.send_to_client(ready_for_query(static_cast<char>(pipeline.status())));
 }
 
+// No rule saw it: the audit log hears of it here.
+boost::asio::awaitable<void> interception::refuse_undecided(const report& what) {
+  co_await refuse(what);
+  const bool short_enough = text_.size() <= sql::parse_limit_bytes;
+  audit::audit_record record = new_record(short_enough ? sql::normalise(text_, session_.state().lexical()) : std::string(sql::command_word(text_)));
+  record.verdict = verdict::block;
+  session_.on().shared.audit.record(record);
+}
+
 // The server's error about a statement of ours is the answer to the client's.
 boost::asio::awaitable<void> interception::fail_with(const protocol::byte_buffer& server_error) {
   outcome_ = audit::outcome::failed;
@@ -576,26 +586,31 @@ void interception::tell_audit() {
     for (const policies::finding& f : d.decision.overridden) metrics.count_ddl(f.rule, metrics::ddl_action::overridden);
     if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
     if (findings.empty() && d.decision.overridden.empty()) metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
-    audit::audit_record record;
-    record.time = std::chrono::system_clock::now();
-    record.client = session_.who().peer.to_string();
-    record.database = session_.who().database;
-    record.user = session_.who().user;
-    record.application_name = session_.application();
-    record.statement = sql::normalise(statement_text(d), session_.state().lexical());
+    audit::audit_record record = new_record(sql::normalise(statement_text(d), session_.state().lexical()));
     record.findings = findings;
     record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());
     record.verdict = d.decision.action;
-    record.action = action_;
-    record.result = session_.ended() ? audit::outcome::unknown : outcome_;
-    record.sqlstate = sqlstate_;
-    record.duration = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - began_);
-    record.attempts = attempts_;
-    record.lock_wait = lock_wait_;
     record.tags = policies::comment_tags(policies::with_comments(d.text, d.statement->range));
     record.override_reason = d.decision.override_reason;
     session_.on().shared.audit.record(record);
   }
+}
+
+audit::audit_record interception::new_record(std::string statement) const {
+  audit::audit_record record;
+  record.time = std::chrono::system_clock::now();
+  record.client = session_.who().peer.to_string();
+  record.database = session_.who().database;
+  record.user = session_.who().user;
+  record.application_name = session_.application();
+  record.statement = std::move(statement);
+  record.action = action_;
+  record.result = session_.ended() ? audit::outcome::unknown : outcome_;
+  record.sqlstate = sqlstate_;
+  record.duration = std::chrono::duration_cast<std::chrono::microseconds>(clock::now() - began_);
+  record.attempts = attempts_;
+  record.lock_wait = lock_wait_;
+  return record;
 }
 
 }  // namespace tidegate::session

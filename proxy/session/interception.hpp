@@ -59,6 +59,7 @@ class interception {
   boost::asio::awaitable<void> carry_out();
   boost::asio::awaitable<void> refuse(const policies::decision& decision);
   boost::asio::awaitable<void> refuse(const report& what);
+  boost::asio::awaitable<void> refuse_undecided(const report& what);
   boost::asio::awaitable<void> fail_with(const protocol::byte_buffer& server_error);
   boost::asio::awaitable<void> forward();
   // An Execute that is alone before its Sync may be one that PostgreSQL runs only as the first thing of its transaction (VACUUM,
@@ -75,6 +76,7 @@ class interception {
   void warn();
   void remember(bool succeeded);
   void tell_audit();
+  audit::audit_record new_record(std::string statement) const;
 
   report to_report(const policies::refusal& refusal) const;
   static std::string_view statement_text(const decided& d);

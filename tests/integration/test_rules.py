@@ -211,7 +211,43 @@ DISGUISES = {
     "operators like comments": "SELECT 1 */**/ 2; " + DROP,
     "many statements": "SELECT 1;" * 300 + DROP,
     "long comment": "/*" + "x" * 100_000 + "*/" + DROP,
+    "form feeds": "ALTER\fTABLE\forders\f\fDROP\fCOLUMN note",
+    "carriage returns end comments": "-- SELECT 1\r" + DROP,
+    "unicode name with an escape of its own": """ALTER TABLE U&"!006frders" UESCAPE '!' DROP COLUMN note""",
+    "unicode escape of six digits": 'ALTER TABLE U&"\\+00006frders" DROP COLUMN note',
+    "unicode string with an escape of its own": "SELECT U&'!0027' UESCAPE '!'; " + DROP,
+    "unicode escapes in an escape string": r"SELECT E'\u0027;\x27;\47'; " + DROP,
+    "doubled quotes": "SELECT '''', '''; --'; " + DROP,
+    "quoted name with doubled quotes": 'SELECT 1 AS """;"; ' + DROP,
+    "dollar quotes in dollar quotes": "SELECT $a$ $$;$$ $b$ $a$; " + DROP,
+    "dollar tag beyond ascii": "SELECT $é$;$é$; " + DROP,
+    "a name with dollars": "SELECT 1 AS a$b$; " + DROP + " -- $b$",
+    "comment in a string": "SELECT '/*'; " + DROP + "; SELECT '*/'",
+    "string in a comment": "/* ' */ " + DROP + " /* ' */",
+    "line comment in a block comment": "/* -- */ " + DROP,
+    "shortest comments": "/**/" + DROP + "/***/",
+    "continued string with a comment between": "SELECT 'a' -- '\n 'b;'; " + DROP,
+    "continued escape string": "SELECT E'a\\''\n';'; " + DROP,
+    "operator that ends in a comment": "SELECT 1 <-- ;\n 2; " + DROP,
+    "prepared by sql": "PREPARE p AS SELECT 1; EXECUTE p; DEALLOCATE p; " + DROP,
+    "after a transaction of its own": "BEGIN; SELECT 1; COMMIT; " + DROP,
+    "after a savepoint": "BEGIN; SAVEPOINT s; " + DROP + "; RELEASE s; COMMIT",
+    "a commit of nothing": "COMMIT; " + DROP,
+    "atomic body before": "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END; " + DROP,
+    "body of a rule before": "CREATE TEMP TABLE r (a int); CREATE RULE r AS ON INSERT TO r DO ALSO (SELECT 1; SELECT 2); " + DROP,
+    "type written before a string": "SELECT date '2020-01-01', text ';'; " + DROP,
+    "words beyond ascii": 'SELECT 1 AS "дата", 2 AS дата; ' + DROP,
+    "no-break space within a name": "SELECT 1 AS a\u00a0b; " + DROP,
+    "with cascade": DROP + " CASCADE",
+    "a copy before": "COPY (SELECT 1) TO STDOUT; " + DROP,
 }
+
+
+@pytest.mark.parametrize("sql", DISGUISES.values(), ids=DISGUISES.keys())
+def test_disguised_ddl_is_ddl_to_the_server(postgres, sql):
+    with wire.Wire.connect(postgres.host, postgres.port).login() as direct:
+        assert wire.errors(direct.query(sql)) == []
+    assert postgres.execute("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'note'") == [(0,)]
 
 
 @pytest.mark.parametrize("sql", DISGUISES.values(), ids=DISGUISES.keys())
@@ -380,6 +416,19 @@ def test_audit_log_tells_who_did_what(make_gateway):
 
     lines = wait_until(records, what="the audit log has it")
     assert "the migrator" in json.dumps(lines[0]) and "0042" in json.dumps(lines[0]) and "app" in json.dumps(lines[0])
+
+
+@pytest.mark.parametrize("limits", [{"parse_bytes": 1024}, {"query_buffer": "8KiB"}], ids=["parser", "buffer"])
+def test_refusal_of_what_was_not_read_is_audited(make_gateway, limits):
+    gateway = make_gateway({"limits": limits})
+    with gateway.login(parameters={"application_name": "the migrator"}) as client:
+        assert wire.errors(client.query("ALTER TABLE orders ADD COLUMN extra int /*" + "x" * 10_000 + "*/")) == ["54000"]
+
+    def records() -> list:
+        return [json.loads(line) for line in gateway.output().splitlines() if line.startswith("{") and "the migrator" in line]
+
+    lines = wait_until(records, what="the audit log has it")
+    assert [(line["action"], line["sqlstate"]) for line in lines] == [("refused", "54000")]
 
 
 def test_statement_that_cannot_be_parsed_is_refused_if_it_may_be_ddl(target, bystander):

@@ -21,7 +21,7 @@ using testing::Not;
 using testing::StartsWith;
 
 constexpr std::string_view rules[] = {"rename-column", "drop-table", "create-index-not-concurrently"};
-const load_options options{.rule_ids = rules, .parse_limit_bytes = 16 * 1024, .reads_files = false};
+const load_options options{.rule_ids = rules, .parse_limit_bytes = 1024 * 1024, .reads_files = false};
 
 load_result load(const std::string& text) {
   return load_text(text, "/etc/tidegate", options);
@@ -77,7 +77,7 @@ TEST(load, gives_what_is_left_out_its_default) {
   EXPECT_EQ(result.value->listen.at(0).address, "127.0.0.1");
   EXPECT_EQ(result.value->listen.at(0).port, 6432);
   EXPECT_EQ(result.value->http.port, 9632);
-  EXPECT_EQ(result.value->limits.parse_bytes, 16u * 1024);
+  EXPECT_EQ(result.value->limits.parse_bytes, 1024u * 1024);
   EXPECT_EQ(result.value->timeouts.login, 60s);
   EXPECT_EQ(result.value->audit.target, audit_target::stderr_stream);
 }
@@ -260,8 +260,8 @@ TEST(load, wants_bounds_where_a_guard_needs_them) {
               ElementsAre(HasSubstr("must be more than 0")));
   EXPECT_THAT(problems_of(minimal("timeouts: {login: 0}\n")), ElementsAre(HasSubstr("must be more than 0")));
   EXPECT_TRUE(load(minimal("timeouts: {query: 0}\n")).value);
-  EXPECT_THAT(problems_of(minimal("limits: {parse_bytes: 1MiB}\n")),
-              ElementsAre(HasSubstr("the parser takes 1 to 16384")));
+  EXPECT_THAT(problems_of(minimal("limits: {parse_bytes: 2MiB}\n")),
+              ElementsAre(HasSubstr("the parser takes 1 to 1048576")));
   EXPECT_THAT(problems_of(minimal("limits: {max_clients: 0}\n")),
               ElementsAre(HasSubstr("is no number from 1")));
 }
