@@ -1,13 +1,13 @@
 #include "protocol/stored_password.hpp"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include "protocol/base64.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
 
-#include "protocol/base64.hpp"
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 namespace tidegate::protocol {
 namespace {

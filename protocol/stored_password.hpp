@@ -1,7 +1,11 @@
 #pragma once
-// What is stored so that a password can be checked: the formats of pg_authid.rolpassword, which user files and
-// auth_query give, and MD5 authentication with them. Pure; any thread.
+// What is stored so that a password can be checked: the formats of pg_authid.rolpassword, which user files
+// and auth_query give, and MD5 authentication with them. Pure; any thread.
 // https://www.postgresql.org/docs/current/catalog-pg-authid.html
+
+#include "protocol/authentication_errc.hpp"
+#include "protocol/bytes.hpp"
+#include "protocol/protocol_errc.hpp"
 
 #include <array>
 #include <cstddef>
@@ -10,16 +14,12 @@
 #include <string_view>
 #include <variant>
 
-#include "protocol/authentication_errc.hpp"
-#include "protocol/bytes.hpp"
-#include "protocol/protocol_errc.hpp"
-
 namespace tidegate::protocol {
 
 using scram_key = std::array<std::byte, 32>;  // SHA-256 and everything derived with it
 
-// SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>. Enough to check a client and to prove oneself to it, not
-// enough to log in as the client: that takes the ClientKey.
+// SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>. Enough to check a client and to prove oneself to
+// it, not enough to log in as the client: that takes the ClientKey.
 struct scram_secret {
   std::uint32_t iterations = 0;
   byte_buffer salt;
@@ -41,8 +41,8 @@ struct plain_password {
 
 using stored_password = std::variant<plain_password, md5_hash, scram_secret>;
 
-// Tells the formats apart as PostgreSQL does, except that a text which begins with SCRAM-SHA-256$ and is not well-formed
-// is malformed_secret and not taken for somebody's plain password.
+// Tells the formats apart as PostgreSQL does, except that a text which begins with SCRAM-SHA-256$ and is not
+// well-formed is malformed_secret and not taken for somebody's plain password.
 [[nodiscard]] result<stored_password> parse_stored_password(std::string_view text);
 
 [[nodiscard]] result<scram_secret> parse_scram_secret(std::string_view text);

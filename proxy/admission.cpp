@@ -13,11 +13,13 @@ admission::place admission::arrive(const config::settings& settings) {
           }};
 }
 
-std::variant<admission::place, admission::refusal> admission::enter(const config::settings& settings, const std::string& database,
+std::variant<admission::place, admission::refusal> admission::enter(const config::settings& settings,
+                                                                    const std::string& database,
                                                                     const std::string& user) {
   const auto& limits = settings.limits;
   const config::database_settings* entry = config::find_database(settings, database);
-  const unsigned database_limit = entry != nullptr && entry->max_clients != 0 ? entry->max_clients : limits.max_clients_per_database;
+  const unsigned database_limit =
+      entry != nullptr && entry->max_clients != 0 ? entry->max_clients : limits.max_clients_per_database;
   const auto own = limits.users.find(user);
   const unsigned user_limit = own != limits.users.end() ? own->second : limits.max_clients_per_user;
   const auto full = [](unsigned count, unsigned limit) { return limit != 0 && count >= limit; };
@@ -31,7 +33,8 @@ std::variant<admission::place, admission::refusal> admission::enter(const config
   if (full(count(by_database_, database), database_limit)) return refusal::too_many_for_database;
   if (full(count(by_user_, user), user_limit)) return refusal::too_many_for_user;
   const std::string pool = database + '\0' + user;
-  if (entry != nullptr && entry->pool.size && count(by_pool_, pool) >= *entry->pool.size) return refusal::pool_full;
+  if (entry != nullptr && entry->pool.size && count(by_pool_, pool) >= *entry->pool.size)
+    return refusal::pool_full;
   ++total_;
   ++by_pool_[pool];
   ++by_database_[database];

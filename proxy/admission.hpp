@@ -1,6 +1,7 @@
 #pragma once
-// Places for clients: in total, per database, per user (limits.max_clients and its kin). A place is taken once a client has proved
-// who it is and is given back when its session ends; until then it has one among those that log in. Any thread.
+// Places for clients: in total, per database, per user (limits.max_clients and its kin). A place is taken
+// once a client has proved who it is and is given back when its session ends; until then it has one among
+// those that log in. Any thread.
 
 #include "config/settings.hpp"
 
@@ -22,10 +23,11 @@ class admission {
   };
   using place = std::shared_ptr<void>;
 
-  // A place for a connection that has not logged in yet; null when limits.max_clients of them are at it. Together with enter() it
-  // bounds the descriptors that clients can take.
+  // A place for a connection that has not logged in yet; null when limits.max_clients of them are at it.
+  // Together with enter() it bounds the descriptors that clients can take.
   place arrive(const config::settings& settings);
-  std::variant<place, refusal> enter(const config::settings& settings, const std::string& database, const std::string& user);
+  std::variant<place, refusal> enter(const config::settings& settings, const std::string& database,
+                                     const std::string& user);
   unsigned clients() const;
 
  private:

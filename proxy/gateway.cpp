@@ -67,11 +67,13 @@ void raise_descriptor_limit() {
 
 bool needs_restart(const config::settings& before, const config::settings& after) {
   const auto same_place = [](const config::listen_settings& a, const config::listen_settings& b) {
-    return a.address == b.address && a.port == b.port && a.socket == b.socket && a.socket_mode == b.socket_mode;
+    return a.address == b.address && a.port == b.port && a.socket == b.socket &&
+           a.socket_mode == b.socket_mode;
   };
-  return !std::equal(before.listen.begin(), before.listen.end(), after.listen.begin(), after.listen.end(), same_place) ||
-         before.http.enabled != after.http.enabled || before.http.address != after.http.address || before.http.port != after.http.port ||
-         before.threads != after.threads;
+  return !std::equal(before.listen.begin(), before.listen.end(), after.listen.begin(), after.listen.end(),
+                     same_place) ||
+         before.http.enabled != after.http.enabled || before.http.address != after.http.address ||
+         before.http.port != after.http.port || before.threads != after.threads;
 }
 
 }  // namespace
@@ -95,10 +97,13 @@ class gateway::impl {
         work_(main_.get_executor()),
         http_work_(http_.get_executor()),
         signals_(main_),
-        listener_(main_, [this](int descriptor, std::size_t index) { hand_over(descriptor, index); }, listener_counters_) {
+        listener_(
+            main_, [this](int descriptor, std::size_t index) { hand_over(descriptor, index); },
+            listener_counters_) {
     shared_.settings.store(settings_);
     using metrics::metric;
-    registry_.read_from(metric::connections_accepted_total, [this] { return static_cast<double>(listener_counters_.accepted.load()); });
+    registry_.read_from(metric::connections_accepted_total,
+                        [this] { return static_cast<double>(listener_counters_.accepted.load()); });
     registry_.read_from(metric::accept_errors_total, [this] {
       return static_cast<double>(listener_counters_.paused.load() + listener_counters_.failed.load());
     });
@@ -116,18 +121,21 @@ class gateway::impl {
     auto runtime = make_runtime(settings_, lookup(), slow_work_, mock_key_);
     if (!runtime) throw gateway_failure(runtime.error().why);
     runtime_.store(*runtime);
-    if (const auto opened = listener_.open(settings_->listen); !opened) throw gateway_failure(opened.error().why);
+    if (const auto opened = listener_.open(settings_->listen); !opened)
+      throw gateway_failure(opened.error().why);
     if (settings_->http.enabled) {
       try {
         http_server_ = std::make_unique<metrics::http_server>(
-            http_, asio::ip::tcp::endpoint(asio::ip::make_address(settings_->http.address), settings_->http.port),
+            http_,
+            asio::ip::tcp::endpoint(asio::ip::make_address(settings_->http.address), settings_->http.port),
             metrics::http_handlers{[this] { return registry_.render(); }, [this] { return readiness(); }});
       } catch (const boost::system::system_error& error) {
-        throw gateway_failure("cannot serve metrics on " + settings_->http.address + ":" + std::to_string(settings_->http.port) + ": " +
-                              error.code().message());
+        throw gateway_failure("cannot serve metrics on " + settings_->http.address + ":" +
+                              std::to_string(settings_->http.port) + ": " + error.code().message());
       }
     }
-    const unsigned threads = settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
+    const unsigned threads =
+        settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < threads; ++i) {
       workers_.push_back(std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_));
     }
@@ -138,9 +146,9 @@ class gateway::impl {
     http_thread_ = std::thread([this] { http_.run(); });
     asio::co_spawn(main_, watch_databases(), asio::detached);
     asio::co_spawn(main_, housekeeping(), asio::detached);
-    registry_.process().config_last_reload_timestamp.store(std::chrono::duration_cast<std::chrono::seconds>(
-                                                               std::chrono::system_clock::now().time_since_epoch())
-                                                               .count());
+    registry_.process().config_last_reload_timestamp.store(
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count());
     listener_.start();
     for (const auto& bound : listener_.addresses()) log::info<"listening">({{"address", bound.address}});
     if (http_server_) log::info<"http_listening">({{"port", http_server_->local_endpoint().port()}});
@@ -160,31 +168,39 @@ class gateway::impl {
     return out;
   }
 
-  unsigned short http_port() const { return http_server_ ? http_server_->local_endpoint().port() : static_cast<unsigned short>(0); }
+  unsigned short http_port() const {
+    return http_server_ ? http_server_->local_endpoint().port() : static_cast<unsigned short>(0);
+  }
 
  private:
   control::control_plane_hooks hooks() {
     return {.on_connection = {},
             .on_error =
                 [](const std::string& database, const control::sql_error& error) {
-                  log::warning<"control_connection_failed">({{"database", database}, {"sqlstate", error.sqlstate}});
+                  log::warning<"control_connection_failed">(
+                      {{"database", database}, {"sqlstate", error.sqlstate}});
                 },
             .on_facts_read = {}};
   }
 
   void hand_over(int descriptor, std::size_t listen_index) {
-    const auto least = std::min_element(workers_.begin(), workers_.end(), [](const auto& a, const auto& b) { return a->load() < b->load(); });
+    const auto least = std::min_element(workers_.begin(), workers_.end(),
+                                        [](const auto& a, const auto& b) { return a->load() < b->load(); });
     (*least)->take(descriptor, listen_index, places_.arrive(*shared_.settings.load()));
   }
 
   session::secret_lookup lookup() {
-    return [this](std::string user, std::string) -> asio::awaitable<boost::system::result<std::optional<session::user_secret>>> {
+    return [this](
+               std::string user,
+               std::string) -> asio::awaitable<boost::system::result<std::optional<session::user_secret>>> {
       using result = boost::system::result<std::optional<session::user_secret>>;
       const auto settings = shared_.settings.load();
       if (!settings->auth.query) co_return result(std::nullopt);
       const config::auth_query_settings& query = *settings->auth.query;
       const config::database_settings* entry = config::find_database(*settings, query.database);
-      if (entry == nullptr) co_return result(boost::system::errc::make_error_code(boost::system::errc::no_such_device_or_address));
+      if (entry == nullptr)
+        co_return result(
+            boost::system::errc::make_error_code(boost::system::errc::no_such_device_or_address));
       // The query's own user, never the client's settings: nothing a client sends applies to this connection.
       config::database_settings as_query = *entry;
       as_query.control.user = query.user;
@@ -193,7 +209,8 @@ class gateway::impl {
       const auto target = control::control_target_of(as_query, query.database);
       std::vector<control::text_cell> parameters(1, user);
       const auto answer = co_await control_.query(*target, query.query, std::move(parameters));
-      if (!answer) co_return result(boost::system::errc::make_error_code(boost::system::errc::host_unreachable));
+      if (!answer)
+        co_return result(boost::system::errc::make_error_code(boost::system::errc::host_unreachable));
       if (answer->rows.empty()) co_return result(std::nullopt);
       const control::text_row& row = answer->rows.front();
       co_return result(session::user_secret{control::text(row, 1), row.size() < 3 || control::truth(row, 2)});
@@ -224,20 +241,24 @@ class gateway::impl {
       auto fresh = reload_();
       auto runtime = make_runtime(fresh, lookup(), slow_work_, mock_key_);
       if (!runtime) throw gateway_failure(runtime.error().why);
-      if (fresh->listen.size() != settings_->listen.size()) throw gateway_failure("the number of listen entries can't change while serving");
+      if (fresh->listen.size() != settings_->listen.size())
+        throw gateway_failure("the number of listen entries can't change while serving");
       reload_logs(*fresh);
       if (needs_restart(*settings_, *fresh))
-        log::warning<"reload_needs_restart">({{"keys", "addresses of listen, http and threads take effect at the next start"}});
+        log::warning<"reload_needs_restart">(
+            {{"keys", "addresses of listen, http and threads take effect at the next start"}});
       settings_ = fresh;
       shared_.settings.store(fresh);
       runtime_.store(*runtime);
       process.config_reloads[metrics::reload_result::succeeded].add();
-      process.config_last_reload_timestamp.store(
-          std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+      process.config_last_reload_timestamp.store(std::chrono::duration_cast<std::chrono::seconds>(
+                                                     std::chrono::system_clock::now().time_since_epoch())
+                                                     .count());
       log::info<"reloaded">();
     } catch (const std::exception& error) {
       process.config_reloads[metrics::reload_result::failed].add();
-      log::error<"reload_failed">({{"why", std::string_view(error.what())}, {"settings", "the old ones stay in force"}});
+      log::error<"reload_failed">(
+          {{"why", std::string_view(error.what())}, {"settings", "the old ones stay in force"}});
     }
   }
 
@@ -278,7 +299,9 @@ class gateway::impl {
       std::string missing;
       const auto settings = shared_.settings.load();
       for (const config::database_settings& database : settings->databases) {
-        std::string name = database.name != "*" ? database.name : !database.control.dbname.empty() ? database.control.dbname : "postgres";
+        std::string name = database.name != "*"               ? database.name
+                           : !database.control.dbname.empty() ? database.control.dbname
+                                                              : "postgres";
         const auto target = control::control_target_of(database, name);
         if (!target) continue;
         const auto answer = co_await control_.query(*target, "SELECT 1");
@@ -359,10 +382,20 @@ class gateway::impl {
 gateway::gateway(std::shared_ptr<const config::settings> settings, reloader reload)
     : impl_(std::make_unique<impl>(std::move(settings), std::move(reload))) {}
 gateway::~gateway() = default;
-void gateway::start() { impl_->start(); }
-void gateway::run() { impl_->run(); }
-void gateway::stop() { impl_->stop(); }
-std::vector<gateway::address> gateway::listening() const { return impl_->listening(); }
-unsigned short gateway::http_port() const { return impl_->http_port(); }
+void gateway::start() {
+  impl_->start();
+}
+void gateway::run() {
+  impl_->run();
+}
+void gateway::stop() {
+  impl_->stop();
+}
+std::vector<gateway::address> gateway::listening() const {
+  return impl_->listening();
+}
+unsigned short gateway::http_port() const {
+  return impl_->http_port();
+}
 
 }  // namespace tidegate

@@ -1,6 +1,6 @@
 #pragma once
-// The whole of a running gateway: workers, listeners, control plane, metrics, audit, signals. `serve` makes one and runs it; `demo`
-// makes one inside its own process.
+// The whole of a running gateway: workers, listeners, control plane, metrics, audit, signals. `serve` makes
+// one and runs it; `demo` makes one inside its own process.
 
 #include "config/settings.hpp"
 
@@ -27,7 +27,8 @@ class gateway {
 
   // Listens and starts every thread; throws gateway_failure when an address or a file is not to be had.
   void start();
-  // Handles SIGHUP (reload), SIGTERM and SIGINT (drain; a second one ends at once) until the gateway has ended.
+  // Handles SIGHUP (reload), SIGTERM and SIGINT (drain; a second one ends at once) until the gateway has
+  // ended.
   void run();
   // Ends it from another thread, at once.
   void stop();

@@ -36,7 +36,8 @@ int main(int argc, char** argv) {
   doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
 
   tidegate::cli::demo_options shown;
-  CLI::App* demo = app.add_subcommand("demo", "show what Tidegate does, on a throwaway PostgreSQL of its own");
+  CLI::App* demo =
+      app.add_subcommand("demo", "show what Tidegate does, on a throwaway PostgreSQL of its own");
   demo->add_flag("--keep", shown.keep, "leave server and gateway running afterwards, until Ctrl-C");
 
   try {

@@ -4,10 +4,9 @@
 
 namespace tidegate {
 
-net::tls::result<std::shared_ptr<const runtime_settings>> make_runtime(std::shared_ptr<const config::settings> settings,
-                                                                       session::secret_lookup lookup,
-                                                                       boost::asio::thread_pool& slow_work,
-                                                                       const std::array<std::byte, 32>& mock_key) {
+net::tls::result<std::shared_ptr<const runtime_settings>> make_runtime(
+    std::shared_ptr<const config::settings> settings, session::secret_lookup lookup,
+    boost::asio::thread_pool& slow_work, const std::array<std::byte, 32>& mock_key) {
   auto made = std::make_shared<runtime_settings>();
   made->settings = settings;
   for (std::size_t i = 0; i < settings->listen.size(); ++i) {

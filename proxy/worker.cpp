@@ -25,14 +25,21 @@ namespace sqlstate = protocol::sqlstate;
 refusal_reason counted(session::handshake_failure::reason why) {
   using reason = session::handshake_failure::reason;
   switch (why) {
-    case reason::gone: return refusal_reason::client_gone;
-    case reason::timed_out: return refusal_reason::timeout;
-    case reason::violation: return refusal_reason::protocol;
+    case reason::gone:
+      return refusal_reason::client_gone;
+    case reason::timed_out:
+      return refusal_reason::timeout;
+    case reason::violation:
+      return refusal_reason::protocol;
     case reason::tls:
-    case reason::tls_required: return refusal_reason::tls;
-    case reason::not_allowed: return refusal_reason::no_rule;
-    case reason::authentication: return refusal_reason::authentication;
-    case reason::unavailable: return refusal_reason::server_unavailable;
+    case reason::tls_required:
+      return refusal_reason::tls;
+    case reason::not_allowed:
+      return refusal_reason::no_rule;
+    case reason::authentication:
+      return refusal_reason::authentication;
+    case reason::unavailable:
+      return refusal_reason::server_unavailable;
   }
   return refusal_reason::protocol;
 }
@@ -40,12 +47,17 @@ refusal_reason counted(session::handshake_failure::reason why) {
 metrics::auth_method_label counted(config::auth_method method) {
   using label = metrics::auth_method_label;
   switch (method) {
-    case config::auth_method::scram_sha_256: return label::scram_sha_256;
-    case config::auth_method::md5: return label::md5;
-    case config::auth_method::cert: return label::cert;
-    case config::auth_method::passthrough: return label::passthrough;
+    case config::auth_method::scram_sha_256:
+      return label::scram_sha_256;
+    case config::auth_method::md5:
+      return label::md5;
+    case config::auth_method::cert:
+      return label::cert;
+    case config::auth_method::passthrough:
+      return label::passthrough;
     case config::auth_method::trust:
-    case config::auth_method::reject: break;
+    case config::auth_method::reject:
+      break;
   }
   return label::reject;
 }
@@ -53,22 +65,30 @@ metrics::auth_method_label counted(config::auth_method method) {
 metrics::connect_failure counted(pool::login_failure::reason why) {
   using reason = pool::login_failure::reason;
   switch (why) {
-    case reason::unreachable: return metrics::connect_failure::unreachable;
-    case reason::timed_out: return metrics::connect_failure::timeout;
-    case reason::tls: return metrics::connect_failure::tls;
-    case reason::unauthenticated: return metrics::connect_failure::authentication;
+    case reason::unreachable:
+      return metrics::connect_failure::unreachable;
+    case reason::timed_out:
+      return metrics::connect_failure::timeout;
+    case reason::tls:
+      return metrics::connect_failure::tls;
+    case reason::unauthenticated:
+      return metrics::connect_failure::authentication;
     case reason::refused:
     case reason::violation:
-    case reason::client_gone: break;
+    case reason::client_gone:
+      break;
   }
   return metrics::connect_failure::refused;
 }
 
 metrics::cancel_result counted(pool::cancel_outcome outcome) {
   switch (outcome) {
-    case pool::cancel_outcome::forwarded: return metrics::cancel_result::forwarded;
-    case pool::cancel_outcome::unknown: return metrics::cancel_result::unknown_key;
-    case pool::cancel_outcome::failed: break;
+    case pool::cancel_outcome::forwarded:
+      return metrics::cancel_result::forwarded;
+    case pool::cancel_outcome::unknown:
+      return metrics::cancel_result::unknown_key;
+    case pool::cancel_outcome::failed:
+      break;
   }
   return metrics::cancel_result::failed;
 }
@@ -82,30 +102,38 @@ struct refusal_words {
 refusal_words words(admission::refusal why) {
   switch (why) {
     case admission::refusal::too_many_for_database:
-      return {refusal_reason::database_limit, "too many clients for this database", "The gateway's limit for it (max_clients) is reached."};
+      return {refusal_reason::database_limit, "too many clients for this database",
+              "The gateway's limit for it (max_clients) is reached."};
     case admission::refusal::too_many_for_user:
-      return {refusal_reason::user_limit, "too many clients for this user", "The gateway's limit for it (max_clients) is reached."};
+      return {refusal_reason::user_limit, "too many clients for this user",
+              "The gateway's limit for it (max_clients) is reached."};
     case admission::refusal::pool_full:
       return {refusal_reason::server_unavailable, "no server connection became free in time",
-              "All connections of the pool (pool.size) are in use; timeouts.query_wait is how long a client waits for one."};
-    case admission::refusal::too_many_clients: break;
+              "All connections of the pool (pool.size) are in use; timeouts.query_wait is how long a client "
+              "waits for one."};
+    case admission::refusal::too_many_clients:
+      break;
   }
-  return {refusal_reason::too_many_clients, "sorry, too many clients already", "The gateway's limits.max_clients is reached."};
+  return {refusal_reason::too_many_clients, "sorry, too many clients already",
+          "The gateway's limits.max_clients is reached."};
 }
 
 bool is_replication(const std::vector<pool::parameter>& parameters) {
   for (const auto& p : parameters) {
-    if (p.name == "replication") return p.value != "false" && p.value != "off" && p.value != "no" && p.value != "0";
+    if (p.name == "replication")
+      return p.value != "false" && p.value != "off" && p.value != "no" && p.value != "0";
   }
   return false;
 }
 
-double seconds(clock::duration d) { return std::chrono::duration<double>(d).count(); }
+double seconds(clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 }  // namespace
 
-worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places, boost::asio::thread_pool& slow_work,
-               metrics::registry& registry)
+worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
+               boost::asio::thread_pool& slow_work, metrics::registry& registry)
     : shared_(shared),
       runtime_(runtime),
       places_(places),
@@ -125,10 +153,14 @@ worker::worker(session::shared_services& shared, runtime_slot& runtime, admissio
     sessions_.erase(&gone);
     load_.fetch_sub(1, std::memory_order_relaxed);
   };
-  environment_.session_held = [this](session::client_session& held) { held_.push_back(held.weak_from_this()); };
+  environment_.session_held = [this](session::client_session& held) {
+    held_.push_back(held.weak_from_this());
+  };
 }
 
-worker::~worker() { stop(); }
+worker::~worker() {
+  stop();
+}
 
 void worker::start() {
   boost::asio::co_spawn(context_, tick(), boost::asio::detached);
@@ -141,7 +173,8 @@ void worker::stop() {
   boost::asio::post(context_, [this] {
     draining_ = true;
     for (const auto& [key, session] : std::exchange(sessions_, {})) {
-      session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown, "the gateway is shutting down");
+      session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown,
+                   "the gateway is shutting down");
     }
     // The sessions' last calls first.
     boost::asio::post(context_, [this] { boost::asio::post(context_, [this] { context_.stop(); }); });
@@ -194,8 +227,10 @@ void worker::count(const session::handshake_failure& failure) {
     counters_.auth_failures[counted(failure.method)].add();
 }
 
-// From the descriptor to a session, a delivered cancel request, or a refusal. The place among those that log in goes with the frame.
-boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_index, admission::place arrival) {
+// From the descriptor to a session, a delivered cancel request, or a refusal. The place among those that log
+// in goes with the frame.
+boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_index,
+                                           admission::place arrival) {
   const auto accepted_at = clock::now();
   const auto runtime = runtime_.load();
   counters_.clients_logging_in.add();
@@ -214,21 +249,25 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
     counters_.connections_refused[say.counted].add();
     net::message_stream client(std::move(transport));
     net::deadline say_until(context_.get_executor(), std::chrono::milliseconds(100));
-    co_return co_await session::refuse(client, sqlstate::too_many_connections, say.message, say.detail, say_until);
+    co_return co_await session::refuse(client, sqlstate::too_many_connections, say.message, say.detail,
+                                       say_until);
   }
-  auto outcome = co_await session::shake_hands(std::move(transport),
-                                               runtime->listeners.at(std::min(listen_index, runtime->listeners.size() - 1)), until);
+  auto outcome = co_await session::shake_hands(
+      std::move(transport), runtime->listeners.at(std::min(listen_index, runtime->listeners.size() - 1)),
+      until);
   if (auto* failure = std::get_if<session::handshake_failure>(&outcome)) {
     count(*failure);
     if (failure->why != session::handshake_failure::reason::gone) {
-      log::info<"login_refused">({{"client", failure->peer.to_string()}, {"sqlstate", failure->sqlstate},
-                                 {"why", failure->detail.empty() ? failure->message : failure->detail}});
+      log::info<"login_refused">({{"client", failure->peer.to_string()},
+                                  {"sqlstate", failure->sqlstate},
+                                  {"why", failure->detail.empty() ? failure->message : failure->detail}});
     }
     co_return;
   }
   if (auto* cancel = std::get_if<session::cancel_request>(&outcome)) {
     net::deadline in_time(context_.get_executor(), runtime->settings->timeouts.cancel);
-    const auto result = co_await shared_.cancels.cancel(cancel->pid, std::move(cancel->key), cancel->channel.transport().peer(), in_time);
+    const auto result = co_await shared_.cancels.cancel(cancel->pid, std::move(cancel->key),
+                                                        cancel->channel.transport().peer(), in_time);
     counters_.cancels[counted(result)].add();
     cancel->channel.transport().close();
     co_return;
@@ -236,24 +275,30 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
   co_await connect(std::move(std::get<session::accepted_client>(outcome)), runtime, until, accepted_at);
 }
 
-boost::asio::awaitable<void> worker::connect(session::accepted_client client, std::shared_ptr<const runtime_settings> runtime,
+boost::asio::awaitable<void> worker::connect(session::accepted_client client,
+                                             std::shared_ptr<const runtime_settings> runtime,
                                              net::deadline& until, clock::time_point accepted_at) {
   const config::settings& settings = *runtime->settings;
   if (draining_) {
     counters_.connections_refused[refusal_reason::draining].add();
-    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now, "the gateway is shutting down", {}, until);
+    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
+                                       "the gateway is shutting down", {}, until);
   }
   const config::database_settings* database = config::find_database(settings, client.database);
   if (database == nullptr) {
     counters_.connections_refused[refusal_reason::no_such_database].add();
-    co_return co_await session::refuse(client.channel, sqlstate::invalid_catalog_name,
-                                       "database \"" + client.database + "\" is not configured",
-                                       "The gateway's configuration has neither an entry for it nor \"*\" under databases.", until);
+    co_return co_await session::refuse(
+        client.channel, sqlstate::invalid_catalog_name,
+        "database \"" + client.database + "\" is not configured",
+        "The gateway's configuration has neither an entry for it nor \"*\" under databases.", until);
   }
   auto entered = places_.enter(settings, client.database, client.user);
-  const auto wait_until = clock::now() + (settings.timeouts.query_wait.count() != 0 ? settings.timeouts.query_wait : std::chrono::hours(24));
+  const auto wait_until =
+      clock::now() +
+      (settings.timeouts.query_wait.count() != 0 ? settings.timeouts.query_wait : std::chrono::hours(24));
   boost::asio::steady_timer retry(context_);
-  while (std::holds_alternative<admission::refusal>(entered) && std::get<admission::refusal>(entered) == admission::refusal::pool_full &&
+  while (std::holds_alternative<admission::refusal>(entered) &&
+         std::get<admission::refusal>(entered) == admission::refusal::pool_full &&
          clock::now() < wait_until && !draining_) {
     retry.expires_after(std::chrono::milliseconds(10));
     co_await retry.async_wait(boost::asio::use_awaitable);
@@ -262,10 +307,12 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client, st
   if (const auto* full = std::get_if<admission::refusal>(&entered)) {
     const refusal_words say = words(*full);
     counters_.connections_refused[say.counted].add();
-    co_return co_await session::refuse(client.channel, sqlstate::too_many_connections, say.message, say.detail, until);
+    co_return co_await session::refuse(client.channel, sqlstate::too_many_connections, say.message,
+                                       say.detail, until);
   }
 
-  // By the configuration's name: under trust and passthrough the client's own is anybody's word until the server lets it in.
+  // By the configuration's name: under trust and passthrough the client's own is anybody's word until the
+  // server lets it in.
   metrics::database_metrics& entry = counters_.database(database->name);
   entry.servers[metrics::server_state::connecting].add();
   const auto connect_began = clock::now();
@@ -274,23 +321,32 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client, st
   // Built first: gcc 12 destroys an aggregate twice that is made among the arguments of a co_await.
   pool::login_request request = session::request_for(client, *database, endpoint);
   const bool asks_client = client.method == config::auth_method::passthrough;
-  auto server = co_await pool::log_in(std::move(request), *environment_.slow_work, asks_client ? until : connect_until);
+  auto server =
+      co_await pool::log_in(std::move(request), *environment_.slow_work, asks_client ? until : connect_until);
   entry.servers[metrics::server_state::connecting].sub();
   if (!server) {
     const pool::login_failure& failure = server.error();
     entry.server_connect_failures[counted(failure.why)].add();
     // Class 28: the server has judged the client.
     const bool is_authentication = asks_client && failure.sqlstate.starts_with("28");
-    counters_.connections_refused[is_authentication ? refusal_reason::authentication : refusal_reason::server_unavailable].add();
+    counters_
+        .connections_refused[is_authentication ? refusal_reason::authentication
+                                               : refusal_reason::server_unavailable]
+        .add();
     if (is_authentication) counters_.auth_failures[metrics::auth_method_label::passthrough].add();
-    log::warning<"server_login_failed">({{"database", client.database}, {"server", endpoint->to_string()}, {"sqlstate", failure.sqlstate},
-                                         {"why", failure.detail.empty() ? std::string_view(failure.sqlstate) : failure.detail}});
+    log::warning<"server_login_failed">(
+        {{"database", client.database},
+         {"server", endpoint->to_string()},
+         {"sqlstate", failure.sqlstate},
+         {"why", failure.detail.empty() ? std::string_view(failure.sqlstate) : failure.detail}});
     net::deadline say(context_.get_executor(), std::chrono::seconds(5));
     co_await client.channel.write(pool::to_error_response(failure), say);
     client.channel.transport().close();
     co_return;
   }
-  if (draining_) co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now, "the gateway is shutting down", {}, until);
+  if (draining_)
+    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
+                                       "the gateway is shutting down", {}, until);
   const metrics::session_metrics counted_as = counters_.session(client.database, client.user);
   counted_as.database->server_connections.add();
   counted_as.database->server_connect_seconds.observe(seconds(clock::now() - connect_began));
@@ -301,7 +357,8 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client, st
                          .over_tls = server->stream.is_tls(),
                          .backend_pid = server->backend_pid,
                          .backend_key = server->backend_key};
-  if (server->backend_pid != 0) start.cancel = shared_.cancels.enroll(server->backend_pid, client.version, start.cancel_target);
+  if (server->backend_pid != 0)
+    start.cancel = shared_.cancels.enroll(server->backend_pid, client.version, start.cancel_target);
   start.greeting = session::greet(client, *server, start.cancel);
   start.who = {.user = client.user,
                .database = client.database,
@@ -319,7 +376,8 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client, st
   start.client = client.channel.take_transport().release();
   start.server = server->stream.release();
   counters_.login_seconds.observe(seconds(clock::now() - accepted_at));
-  log::debug<"client_connected">({{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});
+  log::debug<"client_connected">(
+      {{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});
   auto made = std::make_shared<session::client_session>(environment_, std::move(start));
   sessions_.emplace(made.get(), made);
   load_.fetch_add(1, std::memory_order_relaxed);

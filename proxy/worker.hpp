@@ -1,6 +1,6 @@
 #pragma once
-// One core's share of the gateway: a thread with its io_context, poller and sessions. A client is handed over as a bare descriptor
-// and stays here from its first byte to its last, with its server connection beside it.
+// One core's share of the gateway: a thread with its io_context, poller and sessions. A client is handed over
+// as a bare descriptor and stays here from its first byte to its last, with its server connection beside it.
 
 #include "policies/sql/parse_stack.hpp"
 #include "proxy/admission.hpp"
@@ -24,8 +24,8 @@ namespace tidegate {
 
 class worker {
  public:
-  worker(session::shared_services& shared, runtime_slot& runtime, admission& places, boost::asio::thread_pool& slow_work,
-         metrics::registry& registry);
+  worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
+         boost::asio::thread_pool& slow_work, metrics::registry& registry);
   ~worker();
 
   void start();
@@ -44,8 +44,9 @@ class worker {
  private:
   boost::asio::awaitable<void> serve(int descriptor, std::size_t listen_index, admission::place arrival);
   void count(const session::handshake_failure& failure);
-  boost::asio::awaitable<void> connect(session::accepted_client client, std::shared_ptr<const runtime_settings> runtime,
-                                       net::deadline& until, std::chrono::steady_clock::time_point accepted_at);
+  boost::asio::awaitable<void> connect(session::accepted_client client,
+                                       std::shared_ptr<const runtime_settings> runtime, net::deadline& until,
+                                       std::chrono::steady_clock::time_point accepted_at);
   boost::asio::awaitable<void> tick();
 
   session::shared_services& shared_;

@@ -1,14 +1,7 @@
-// A forwarder that does nothing: one thread, epoll, recv into 64 kB, send. What a relay costs when it looks at no byte; the floor
-// that the gateway's CPU per transaction is compared with (bench/README.md).
+// A forwarder that does nothing: one thread, epoll, recv into 64 kB, send. What a relay costs when it looks
+// at no byte; the floor that the gateway's CPU per transaction is compared with (bench/README.md).
 //
 //   floor_forwarder LISTEN_PORT SERVER_PORT      both on 127.0.0.1
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -16,6 +9,13 @@
 #include <cstdlib>
 #include <memory>
 #include <vector>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -77,7 +77,8 @@ int main(int argc, char** argv) {
   const int listener = socket_on_loopback(static_cast<std::uint16_t>(std::atoi(argv[1])), listen_address);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(listener, reinterpret_cast<sockaddr*>(&listen_address), sizeof listen_address) != 0 || ::listen(listener, 1024) != 0) {
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&listen_address), sizeof listen_address) != 0 ||
+      ::listen(listener, 1024) != 0) {
     std::perror("listen");
     return 3;
   }
@@ -125,7 +126,8 @@ int main(int argc, char** argv) {
         close_pair(at, gone);
         continue;
       }
-      const ssize_t sent = ::send(at.peer->descriptor, buffer.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
+      const ssize_t sent =
+          ::send(at.peer->descriptor, buffer.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
       const std::size_t done = sent > 0 ? static_cast<std::size_t>(sent) : 0;
       if (done != static_cast<std::size_t>(got)) {
         at.peer->unsent.insert(at.peer->unsent.end(), buffer.data() + done, buffer.data() + got);

@@ -1,4 +1,5 @@
-// One prepared select through the pure part of the data path: Bind, Execute, Sync one way, BindComplete … ReadyForQuery the other.
+// One prepared select through the pure part of the data path: Bind, Execute, Sync one way, BindComplete …
+// ReadyForQuery the other.
 
 #include "protocol/writer.hpp"
 #include "proxy/core/session.hpp"

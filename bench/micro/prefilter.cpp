@@ -19,7 +19,8 @@ void point_select(benchmark::State& state) {
 BENCHMARK(point_select);
 
 void long_literal(benchmark::State& state) {
-  const std::string text = "INSERT INTO t VALUES ('" + std::string(static_cast<std::size_t>(state.range(0)), 'x') + "')";
+  const std::string text =
+      "INSERT INTO t VALUES ('" + std::string(static_cast<std::size_t>(state.range(0)), 'x') + "')";
   for (auto _ : state) benchmark::DoNotOptimize(classify(text, lexical_settings{}));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
 }

@@ -107,10 +107,10 @@ void check(const rule_input& input, findings& out) {
   f.at = input.statement.range.begin;
   f.message = what == effect::back_to_default ? "lock_timeout goes back to its default, which is 0 unless set"
                                               : "lock_timeout 0 lets lock waits last without end";
-  f.detail =
-      input.session.guarded
-          ? "Schema changes sent through the gateway keep bounds of their own; other statements may wait for ever."
-          : "A statement that waits for a strong lock makes every later statement on the table wait behind it.";
+  f.detail = input.session.guarded ? "Schema changes sent through the gateway keep bounds of their own; "
+                                     "other statements may wait for ever."
+                                   : "A statement that waits for a strong lock makes every later statement "
+                                     "on the table wait behind it.";
   if (what == effect::unknown) f.lacked_fact = "the value that lock_timeout gets";
   if (what == effect::back_to_default)
     f.lacked_fact = "the default lock_timeout of role, database and server";

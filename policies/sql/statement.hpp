@@ -468,8 +468,8 @@ struct copy {
 struct do_block {
   std::string language;
   std::vector<statement>
-      statements;  // the static SQL found in a plpgsql body; EXECUTE of a constant string is parsed too. Their
-                   // positions and ranges are -1: the body's text is not the query string's
+      statements;  // the static SQL found in a plpgsql body; EXECUTE of a constant string is parsed too.
+                   // Their positions and ranges are -1: the body's text is not the query string's
   bool has_dynamic_sql = false;    // EXECUTE of something that can't be read
   bool opaque = false;             // another language, or a body that did not parse
   bool has_loop_with_dml = false;  // hazards §7

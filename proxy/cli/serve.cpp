@@ -15,7 +15,8 @@ std::shared_ptr<const config::settings> load(const std::string& file) {
   config::load_result loaded = config::load_file(file, config::default_load_options());
   if (loaded.value) return loaded.value;
   std::string problems;
-  for (const config::problem& p : loaded.problems) problems += (problems.empty() ? "" : "\n") + config::to_text(file, p);
+  for (const config::problem& p : loaded.problems)
+    problems += (problems.empty() ? "" : "\n") + config::to_text(file, p);
   throw gateway_failure(problems);
 }
 

@@ -6,7 +6,8 @@
 
 namespace tidegate::cli {
 
-// Exit code: 0 after an orderly end, 2 for a configuration that can't be used, 3 when an address or file is not to be had.
+// Exit code: 0 after an orderly end, 2 for a configuration that can't be used, 3 when an address or file is
+// not to be had.
 int run_serve(const std::string& config_file, std::ostream& errors);
 
 }  // namespace tidegate::cli

@@ -34,8 +34,10 @@ gate::closure gate::close(std::string database, std::vector<std::string> names, 
   return {*this, e.id};
 }
 
-std::optional<gate::clock::time_point> gate::must_hold(std::string_view database, std::optional<std::string_view> text,
-                                                       const sql::lexical_settings& lexical, clock::time_point now) const {
+std::optional<gate::clock::time_point> gate::must_hold(std::string_view database,
+                                                       std::optional<std::string_view> text,
+                                                       const sql::lexical_settings& lexical,
+                                                       clock::time_point now) const {
   const std::lock_guard lock(mutex_);
   std::optional<clock::time_point> latest;
   for (const entry& e : entries_) {

@@ -1,9 +1,13 @@
 #pragma once
-// The gate: while a guarded DDL takes its lock, new statements on its relations wait here, at the gateway, instead of queueing
-// behind the DDL inside the server. Shared by all workers; the data path asks closed() only, one relaxed load.
+// The gate: while a guarded DDL takes its lock, new statements on its relations wait here, at the gateway,
+// instead of queueing behind the DDL inside the server. Shared by all workers; the data path asks closed()
+// only, one relaxed load.
 //
-// Bounded whatever happens: each closure carries its own deadline, and must_hold() looks at it; nobody has to send a message for the
-// gate to open. Sessions inside a transaction always pass, since the DDL may be waiting for them (transitions.md §12).
+// Bounded whatever happens: each closure carries its own deadline, and must_hold() looks at it; nobody has to
+// send a message for the gate to open. Sessions inside a transaction always pass, since the DDL may be
+// waiting for them (transitions.md §12).
+
+#include "policies/sql/prefilter.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -15,8 +19,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "policies/sql/prefilter.hpp"
 
 namespace tidegate::core {
 
@@ -45,10 +47,11 @@ class gate {
   closure close(std::string database, std::vector<std::string> names, clock::time_point until);
 
   bool closed() const { return closures_.load(std::memory_order_relaxed) != 0; }
-  // Until when a new statement in this database has to wait; none: it may go on. `text` none: what the client wants can't be told,
-  // so it waits for every closure of its database.
+  // Until when a new statement in this database has to wait; none: it may go on. `text` none: what the client
+  // wants can't be told, so it waits for every closure of its database.
   std::optional<clock::time_point> must_hold(std::string_view database, std::optional<std::string_view> text,
-                                             const sql::lexical_settings& lexical, clock::time_point now) const;
+                                             const sql::lexical_settings& lexical,
+                                             clock::time_point now) const;
 
   // Called, on the thread that opened it, whenever a closure has gone.
   void on_open(std::function<void()> callback) { opened_ = std::move(callback); }

@@ -8,13 +8,17 @@ guard::action guard::next(clock::time_point now, double random_unit) {
   const auto left = limits_.wait_budget - waited(now);
   switch (state_) {
     case state::begin:
-    case state::rested: state_ = state::begin; return {guard_step::precheck};
+    case state::rested:
+      state_ = state::begin;
+      return {guard_step::precheck};
     case state::blocked: {
       if (left.count() <= 0) return {guard_step::give_up};
       state_ = state::begin;
-      // Often at first, when a blocker is most likely to end at once; never so often that the look itself is a load.
+      // Often at first, when a blocker is most likely to end at once; never so often that the look itself is
+      // a load.
       const auto doubled = limits_.shortest_wait * (1 << std::min(prechecks_++, 6u));
-      const auto wait = std::min({doubled, limits_.longest_wait, std::max(left, std::chrono::milliseconds{1})});
+      const auto wait =
+          std::min({doubled, limits_.longest_wait, std::max(left, std::chrono::milliseconds{1})});
       return {guard_step::wait, wait, due(now)};
     }
     case state::clear:
@@ -26,12 +30,16 @@ guard::action guard::next(clock::time_point now, double random_unit) {
     case state::timed_out: {
       if (left.count() <= 0) return {guard_step::give_up};
       state_ = state::rested;
-      const auto pause = std::min(limits_.first_pause * (1 << std::min(attempts_ - 1, 7u)), limits_.longest_pause);
-      const auto jittered = std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(pause.count()) * (0.5 + random_unit)));
+      const auto pause =
+          std::min(limits_.first_pause * (1 << std::min(attempts_ - 1, 7u)), limits_.longest_pause);
+      const auto jittered = std::chrono::milliseconds(
+          static_cast<std::int64_t>(static_cast<double>(pause.count()) * (0.5 + random_unit)));
       return {guard_step::rest, std::min(jittered, std::max(left, std::chrono::milliseconds{1})), due(now)};
     }
-    case state::succeeded: return {guard_step::done};
-    case state::trying: break;
+    case state::succeeded:
+      return {guard_step::done};
+    case state::trying:
+      break;
   }
   return {guard_step::give_up};
 }

@@ -1,6 +1,7 @@
 #pragma once
-// The decisions of a guarded DDL, without I/O: when to look for blockers, when to try, how long to rest between tries, when to give
-// up (transitions.md §12). guarded_ddl.cpp drives it: it does what next() says and reports what came of it.
+// The decisions of a guarded DDL, without I/O: when to look for blockers, when to try, how long to rest
+// between tries, when to give up (transitions.md §12). guarded_ddl.cpp drives it: it does what next() says
+// and reports what came of it.
 //
 //   precheck --blocked--> wait --> precheck … --free--> attempt --lock timeout--> rest --> precheck …
 //
@@ -12,10 +13,11 @@
 namespace tidegate::core {
 
 struct guard_limits {
-  std::chrono::milliseconds wait_budget{60'000};   // all of it: prechecks, pauses and attempts
-  std::chrono::milliseconds first_pause{100};      // doubled after each failed attempt, with jitter of half either way
+  std::chrono::milliseconds wait_budget{60'000};  // all of it: prechecks, pauses and attempts
+  std::chrono::milliseconds first_pause{
+      100};  // doubled after each failed attempt, with jitter of half either way
   std::chrono::milliseconds longest_pause{10'000};
-  std::chrono::milliseconds shortest_wait{20};     // between two prechecks while somebody blocks
+  std::chrono::milliseconds shortest_wait{20};  // between two prechecks while somebody blocks
   std::chrono::milliseconds longest_wait{250};
   std::chrono::milliseconds notice_every{1'000};
 };
@@ -26,7 +28,8 @@ class guard {
  public:
   using clock = std::chrono::steady_clock;
 
-  guard(const guard_limits& limits, clock::time_point now) : limits_(limits), began_(now), last_notice_(now) {}
+  guard(const guard_limits& limits, clock::time_point now)
+      : limits_(limits), began_(now), last_notice_(now) {}
 
   struct action {
     guard_step step = guard_step::precheck;
@@ -44,7 +47,9 @@ class guard {
   void attempt_timed_out();
 
   unsigned attempts() const { return attempts_; }
-  std::chrono::milliseconds waited(clock::time_point now) const { return std::chrono::duration_cast<std::chrono::milliseconds>(now - began_); }
+  std::chrono::milliseconds waited(clock::time_point now) const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
+  }
 
  private:
   enum class state : std::uint8_t { begin, blocked, clear, trying, timed_out, rested, succeeded };

@@ -6,16 +6,18 @@
 
 namespace tidegate::core {
 
-void new_relations::made(std::string_view database, std::string_view schema, std::string_view name, const relation_maker& by,
-                         clock::time_point until) {
+void new_relations::made(std::string_view database, std::string_view schema, std::string_view name,
+                         const relation_maker& by, clock::time_point until) {
   const std::lock_guard lock(mutex_);
   auto& all = databases_[std::string(database)];
   if (all.size() >= most) return;
-  all.insert_or_assign(sql::quote_name({.schema = std::string(schema), .name = std::string(name)}), entry{std::string(name), by, until});
+  all.insert_or_assign(sql::quote_name({.schema = std::string(schema), .name = std::string(name)}),
+                       entry{std::string(name), by, until});
   recount();
 }
 
-void new_relations::seen(std::string_view database, std::string_view text, const sql::lexical_settings& lexical, const relation_maker& by) {
+void new_relations::seen(std::string_view database, std::string_view text,
+                         const sql::lexical_settings& lexical, const relation_maker& by) {
   const std::lock_guard lock(mutex_);
   const auto found = databases_.find(database);
   if (found == databases_.end()) return;
@@ -31,7 +33,8 @@ void new_relations::seen(std::string_view database, std::string_view text, const
   recount();
 }
 
-bool new_relations::is_new(std::string_view database, std::string_view full_name, const relation_maker& by, clock::time_point now) const {
+bool new_relations::is_new(std::string_view database, std::string_view full_name, const relation_maker& by,
+                           clock::time_point now) const {
   const std::lock_guard lock(mutex_);
   const auto all = databases_.find(database);
   if (all == databases_.end()) return false;

@@ -1,9 +1,13 @@
 #pragma once
-// Relations that were made through this gateway a short while ago, and by whom: as long as nobody else has named them, building
-// indexes and constraints on them disturbs nobody. So a dump restores through an enforcing gateway, by several connections too.
+// Relations that were made through this gateway a short while ago, and by whom: as long as nobody else has
+// named them, building indexes and constraints on them disturbs nobody. So a dump restores through an
+// enforcing gateway, by several connections too.
 //
-// "Somebody else" is another user or another application_name: the connections of one pg_restore count as one. Shared by all
-// workers; the data path asks any() only, one relaxed load, and looks at a statement's words only while that is true.
+// "Somebody else" is another user or another application_name: the connections of one pg_restore count as
+// one. Shared by all workers; the data path asks any() only, one relaxed load, and looks at a statement's
+// words only while that is true.
+
+#include "policies/sql/prefilter.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -13,8 +17,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-
-#include "policies/sql/prefilter.hpp"
 
 namespace tidegate::core {
 
@@ -32,11 +34,16 @@ class new_relations {
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
 
   // Names are spelled as the catalog spells them, without quotes.
-  void made(std::string_view database, std::string_view schema, std::string_view name, const relation_maker& by, clock::time_point until);
-  // A statement of this client was sent; each new relation that it names and that is somebody else's is new no more.
-  void seen(std::string_view database, std::string_view text, const sql::lexical_settings& lexical, const relation_maker& by);
-  // `full_name` is schema.name as SQL writes it: each part quoted where it needs to be (policies::relation_facts::full_name).
-  bool is_new(std::string_view database, std::string_view full_name, const relation_maker& by, clock::time_point now) const;
+  void made(std::string_view database, std::string_view schema, std::string_view name,
+            const relation_maker& by, clock::time_point until);
+  // A statement of this client was sent; each new relation that it names and that is somebody else's is new
+  // no more.
+  void seen(std::string_view database, std::string_view text, const sql::lexical_settings& lexical,
+            const relation_maker& by);
+  // `full_name` is schema.name as SQL writes it: each part quoted where it needs to be
+  // (policies::relation_facts::full_name).
+  bool is_new(std::string_view database, std::string_view full_name, const relation_maker& by,
+              clock::time_point now) const;
   // Drops what is too old; called now and then.
   void expire(clock::time_point now);
 

@@ -11,11 +11,25 @@ void pipeline::sent(char type) {
       push(request::query);
       unsynced_ = executed_unsynced_ = false;  // it ends the batch before it, and its transaction
       break;
-    case 'F': push(request::function_call); break;
-    case 'P': push(request::parse); unsynced_ = true; break;
-    case 'B': push(request::bind); unsynced_ = true; break;
-    case 'D': push(request::describe); unsynced_ = true; break;
-    case 'C': push(request::close); unsynced_ = true; break;
+    case 'F':
+      push(request::function_call);
+      break;
+    case 'P':
+      push(request::parse);
+      unsynced_ = true;
+      break;
+    case 'B':
+      push(request::bind);
+      unsynced_ = true;
+      break;
+    case 'D':
+      push(request::describe);
+      unsynced_ = true;
+      break;
+    case 'C':
+      push(request::close);
+      unsynced_ = true;
+      break;
     case 'E':
       push(request::execute);
       unsynced_ = executed_unsynced_ = true;
@@ -27,39 +41,51 @@ void pipeline::sent(char type) {
       break;
     case 'c':
     case 'f':
-      // Sent ahead of the server's request for data, its place tells which Syncs the server will read in COPY mode.
+      // Sent ahead of the server's request for data, its place tells which Syncs the server will read in COPY
+      // mode.
       if (!copying_in_ && size_ != 0) push(request::copy_end);
       copying_in_ = false;
       break;
-    case 'X': terminated_ = true; break;
-    default: break;  // Flush and CopyData: no answer of their own
+    case 'X':
+      terminated_ = true;
+      break;
+    default:
+      break;  // Flush and CopyData: no answer of their own
   }
 }
 
 void pipeline::received(char type) {
   pop_unanswered();
   if (size_ == 0) {
-    // Notices, notifications, parameters and a last FATAL come unasked; anything else has no request to belong to.
+    // Notices, notifications, parameters and a last FATAL come unasked; anything else has no request to
+    // belong to.
     if (type != 'N' && type != 'A' && type != 'S' && type != 'E') desynchronised_ = true;
     return;
   }
   const request at = front();
   switch (type) {
     case '1':
-      if (at == request::parse) pop();
-      else desynchronised_ = true;
+      if (at == request::parse)
+        pop();
+      else
+        desynchronised_ = true;
       break;
     case '2':
-      if (at == request::bind) pop();
-      else desynchronised_ = true;
+      if (at == request::bind)
+        pop();
+      else
+        desynchronised_ = true;
       break;
     case '3':
-      if (at == request::close) pop();
-      else desynchronised_ = true;
+      if (at == request::close)
+        pop();
+      else
+        desynchronised_ = true;
       break;
     case 'n':
     case 'T':
-      if (at == request::describe) pop();  // else RowDescription of a simple query, or of an Execute that returns a tuple set
+      if (at == request::describe)
+        pop();  // else RowDescription of a simple query, or of an Execute that returns a tuple set
       break;
     case 'C':
     case 'I':
@@ -69,12 +95,15 @@ void pipeline::received(char type) {
         pop();
       }
       break;
-    case 'G': copy_in_started(); break;
+    case 'G':
+      copy_in_started();
+      break;
     case 'E':
       copying_in_ = false;
       if (at != request::query && at != request::function_call && at != request::sync) fail_batch();
       break;
-    default: break;
+    default:
+      break;
   }
   pop_unanswered();
 }
@@ -88,8 +117,10 @@ void pipeline::ready(transaction_status status) {
     return;
   }
   const request at = front();
-  if (at == request::query || at == request::function_call || at == request::sync) pop();
-  else desynchronised_ = true;
+  if (at == request::query || at == request::function_call || at == request::sync)
+    pop();
+  else
+    desynchronised_ = true;
   pop_unanswered();
 }
 
@@ -127,8 +158,8 @@ void pipeline::fail_batch() {
   if (size_ == 0) skipping_ = true;
 }
 
-// CopyInResponse: Syncs that were sent ahead, before the end of the COPY data, are read in COPY mode and ignored. Places stay, so that
-// numbers do.
+// CopyInResponse: Syncs that were sent ahead, before the end of the COPY data, are read in COPY mode and
+// ignored. Places stay, so that numbers do.
 void pipeline::copy_in_started() {
   bool ended = false;
   bool synced = false;

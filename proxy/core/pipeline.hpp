@@ -1,9 +1,11 @@
 #pragma once
-// Which of a client's requests the server still owes an answer: the exact state of a pipeline, kept from message types alone.
+// Which of a client's requests the server still owes an answer: the exact state of a pipeline, kept from
+// message types alone.
 //
-// Every frontend message that will be answered is pushed when it is sent to the server, and popped by the backend message that
-// ends its answer; see "Message Flow" and "Pipelining" in the manual (protocol-flow). With it the session knows when everything
-// before a guarded statement has been answered, and whether the server is skipping messages until the next Sync.
+// Every frontend message that will be answered is pushed when it is sent to the server, and popped by the
+// backend message that ends its answer; see "Message Flow" and "Pipelining" in the manual (protocol-flow).
+// With it the session knows when everything before a guarded statement has been answered, and whether the
+// server is skipping messages until the next Sync.
 //
 // One per session, used by its thread only. No I/O. Short pipelines allocate nothing.
 
@@ -36,7 +38,8 @@ class pipeline {
   bool executed_unsynced() const { return executed_unsynced_; }
   // An error in a batch makes the server ignore everything until Sync.
   bool skipping() const { return skipping_; }
-  // COPY FROM STDIN is on and its end was not sent yet: the server takes CopyData, CopyDone and CopyFail, and ignores Sync and Flush.
+  // COPY FROM STDIN is on and its end was not sent yet: the server takes CopyData, CopyDone and CopyFail, and
+  // ignores Sync and Flush.
   bool copying_in() const { return copying_in_; }
   // The client has said goodbye: the server closes when it has read that far.
   bool terminated() const { return terminated_; }
@@ -44,13 +47,16 @@ class pipeline {
   bool at_rest() const { return size_ == 0 && !unsynced_ && status_ == transaction_status::idle; }
   transaction_status status() const { return status_; }
   std::size_t depth() const { return size_; }
-  // Requests are numbered from 0 in the order they are sent: the next to be sent, and the first not yet answered.
+  // Requests are numbered from 0 in the order they are sent: the next to be sent, and the first not yet
+  // answered.
   std::uint64_t next_number() const { return popped_ + size_; }
   std::uint64_t answered_before() const { return popped_; }
-  // The server sent something that no request explains. Forwarding goes on; nothing may be intercepted any more.
+  // The server sent something that no request explains. Forwarding goes on; nothing may be intercepted any
+  // more.
   bool desynchronised() const { return desynchronised_; }
 
-  // A message to be answered was sent by the gateway itself and its answers taken away again; only the batch flags change.
+  // A message to be answered was sent by the gateway itself and its answers taken away again; only the batch
+  // flags change.
   void batch_undone() { unsynced_ = executed_unsynced_ = false; }
   void mark_skipping() { skipping_ = true; }
   void set_status(transaction_status status) { status_ = status; }

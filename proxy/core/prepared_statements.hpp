@@ -1,10 +1,11 @@
 #pragma once
-// The prepared statements and portals of a session whose text the pre-filter did not call harmless: what a later Execute must be
-// decided by. Sessions that have none (nearly all) pay one test of a bool per message.
+// The prepared statements and portals of a session whose text the pre-filter did not call harmless: what a
+// later Execute must be decided by. Sessions that have none (nearly all) pay one test of a bool per message.
 //
-// Exactness matters: a client that makes the server skip a Parse or Close (by an error earlier in the batch) must not make us forget
-// a statement the server still has. So effects wait, in order, until the server confirms them; until then lookups answer with every
-// possibility. Requests are named by their number in the pipeline (pipeline.hpp).
+// Exactness matters: a client that makes the server skip a Parse or Close (by an error earlier in the batch)
+// must not make us forget a statement the server still has. So effects wait, in order, until the server
+// confirms them; until then lookups answer with every possibility. Requests are named by their number in the
+// pipeline (pipeline.hpp).
 
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,8 @@ using suspect = std::shared_ptr<const suspect_statement>;
 
 struct suspect_portal {
   suspect statement;
-  std::vector<std::byte> bind;  // the whole Bind message, to bind again for another try; empty when it was too big to keep
+  std::vector<std::byte>
+      bind;  // the whole Bind message, to bind again for another try; empty when it was too big to keep
 };
 
 class prepared_statements {
@@ -35,11 +37,13 @@ class prepared_statements {
   // The bytes kept; the session refuses a Parse that would pass its bound.
   std::size_t bytes() const { return bytes_; }
 
-  // What was sent. `text` is empty when the pre-filter called it harmless. Harmless ones need not be told while empty().
+  // What was sent. `text` is empty when the pre-filter called it harmless. Harmless ones need not be told
+  // while empty().
   void parse_sent(std::uint64_t number, std::string_view name, std::string_view text);
-  void bind_sent(std::uint64_t number, std::string_view portal, std::string_view statement, std::span<const std::byte> message);
+  void bind_sent(std::uint64_t number, std::string_view portal, std::string_view statement,
+                 std::span<const std::byte> message);
   void close_sent(std::uint64_t number, char kind, std::string_view name);  // kind 'S' or 'P'
-  void query_sent(std::uint64_t number);                                    // a simple query drops the unnamed statement
+  void query_sent(std::uint64_t number);  // a simple query drops the unnamed statement
   void sync_sent() { ++batch_; }
 
   // The request with this number was answered with success: its effect holds.

@@ -1,11 +1,11 @@
 #include "proxy/core/session.hpp"
 
+#include "policies/sql/encoding.hpp"
+#include "protocol/frame.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
-
-#include "policies/sql/encoding.hpp"
-#include "protocol/frame.hpp"
 
 namespace tidegate::core {
 namespace {
@@ -23,7 +23,8 @@ bool take_string(byte_view message, std::size_t& at, std::string_view& out) {
   return true;
 }
 
-// Backend messages whose contents the session reads, and how long such a message may be to be held until it is whole.
+// Backend messages whose contents the session reads, and how long such a message may be to be held until it
+// is whole.
 constexpr std::size_t longest_held = 64 * 1024;
 
 // What the session reads of an ErrorResponse, as far as its bytes are there.
@@ -39,8 +40,10 @@ error_fields fields_of(byte_view message) {
     const char letter = static_cast<char>(message[at]);
     std::string_view text;
     if (letter == '\0' || !take_string(message, ++at, text)) break;
-    if (letter == 'C' && text.size() == found.sqlstate.size()) std::copy(text.begin(), text.end(), found.sqlstate.begin());
-    if (letter == 'V') found.fatal = text == "FATAL" || text == "PANIC";  // S is the same in the server's language
+    if (letter == 'C' && text.size() == found.sqlstate.size())
+      std::copy(text.begin(), text.end(), found.sqlstate.begin());
+    if (letter == 'V')
+      found.fatal = text == "FATAL" || text == "PANIC";  // S is the same in the server's language
   }
   return found;
 }
@@ -79,7 +82,8 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
 
     if (discarding_) {
       if (type != 'S' && type != 'X') {
-        if (at != 0) return {at, client_step::discard, 0};  // first send what came before; then this is at the front
+        if (at != 0)
+          return {at, client_step::discard, 0};  // first send what came before; then this is at the front
         const std::size_t now = std::min(total, available);
         drop_ = total - now;
         return {0, client_step::discard, now};
@@ -88,8 +92,10 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
     }
 
     bool whole_needed = false;
-    if (type == 'Q' || type == 'P') whole_needed = examine;
-    else if (type == 'B' || type == 'E' || type == 'C') whole_needed = examine && !prepared_.empty();
+    if (type == 'Q' || type == 'P')
+      whole_needed = examine;
+    else if (type == 'B' || type == 'E' || type == 'C')
+      whole_needed = examine && !prepared_.empty();
     if (whole_needed) {
       if (total > limits_.query_buffer) {
         const bool text = type == 'Q' || type == 'P';
@@ -110,10 +116,12 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
     }
     if (gate_closed && !gate_passed_ && (type == 'Q' || type == 'P' || type == 'B' || type == 'F') &&
         pipeline_.at_rest()) {  // with answers outstanding, a BEGIN may be among what was asked
-      if ((type == 'Q' || type == 'P') && available < total && total <= limits_.query_buffer) return {at, client_step::need_more, total};
+      if ((type == 'Q' || type == 'P') && available < total && total <= limits_.query_buffer)
+        return {at, client_step::need_more, total};
       return {at, client_step::hold, total};
     }
-    if (whole_needed && track(type, bytes.subspan(at, total), examine)) return {at, client_step::intercept, total};
+    if (whole_needed && track(type, bytes.subspan(at, total), examine))
+      return {at, client_step::intercept, total};
     if (!whole_needed) {
       if (type == 'S') prepared_.sync_sent();
       pipeline_.sent(type);
@@ -135,7 +143,8 @@ client_scan session::scan_copy(byte_view bytes) {
     const auto peek = protocol::peek_frame(bytes, at, protocol::max_frontend_length);
     if (peek.status == frame_status::need_more) return {at, client_step::need_more, 0};
     if (peek.status != frame_status::ready) return {at, client_step::malformed, 0};
-    pipeline_.sent(peek.header.type);  // anything that has no place in COPY makes the server close the connection
+    pipeline_.sent(
+        peek.header.type);  // anything that has no place in COPY makes the server close the connection
     const std::size_t total = peek.header.total_size();
     if (bytes.size() - at < total) {
       client_rest_ = total - (bytes.size() - at);
@@ -196,7 +205,8 @@ bool session::track(char type, byte_view message, bool examine) {
       }
       break;
     }
-    default: break;
+    default:
+      break;
   }
   pipeline_.sent(type);
   return false;
@@ -205,12 +215,14 @@ bool session::track(char type, byte_view message, bool examine) {
 void session::forwarded(byte_view message) {
   if (message.empty()) return;
   const char type = static_cast<char>(message[0]);
-  if (type == 'Q' && !prepared_.empty() && !pipeline_.skipping()) prepared_.query_sent(pipeline_.next_number());
+  if (type == 'Q' && !prepared_.empty() && !pipeline_.skipping())
+    prepared_.query_sent(pipeline_.next_number());
   pipeline_.sent(type);
 }
 
 bool session::suspicious(std::string_view text) const {
-  // While answers are outstanding, one of them may be about to change how text is read: then nothing is taken for granted.
+  // While answers are outstanding, one of them may be about to change how text is read: then nothing is taken
+  // for granted.
   const sql::lexical_settings lexical = pipeline_.answered() ? lexical_ : sql::lexical_settings{false, false};
   if (sql::classify(text, lexical) == sql::suspicion::suspicious) {
     // Commands of a walsender are no SQL; a database walsender understands both.
@@ -268,7 +280,8 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
         {
           const std::uint64_t before = pipeline_.answered_before();
           const auto status = static_cast<transaction_status>(bytes[at + 5]);
-          if (status != transaction_status::idle && status != transaction_status::open && status != transaction_status::failed) {
+          if (status != transaction_status::idle && status != transaction_status::open &&
+              status != transaction_status::failed) {
             out.step = server_step::malformed;
             return out;
           }
@@ -291,7 +304,8 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           std::string_view name, value;
           std::size_t field = at + protocol::frame_header_size;
           const byte_view message = bytes.first(at + total);
-          if (take_string(message, field, name) && take_string(message, field, value)) server_parameter(name, value);
+          if (take_string(message, field, name) && take_string(message, field, value))
+            server_parameter(name, value);
           out.parameter_changed = true;
         }
         break;
@@ -305,8 +319,10 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           ++out.errors;
         }
         if (!prepared_.empty()) {
-          if (type == 'E') prepared_.abandoned_before(pipeline_.answered_before());
-          else if (pipeline_.answered_before() != before) prepared_.confirmed(before);
+          if (type == 'E')
+            prepared_.abandoned_before(pipeline_.answered_before());
+          else if (pipeline_.answered_before() != before)
+            prepared_.confirmed(before);
         }
         break;
       }

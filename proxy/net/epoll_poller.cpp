@@ -1,17 +1,17 @@
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "proxy/net/poller.hpp"
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
-#include "proxy/net/poller.hpp"
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace tidegate::net {
 namespace {
@@ -23,8 +23,12 @@ constexpr int batches_per_turn = 8;
 // Receives from one channel before the others get a turn.
 constexpr int receives_per_event = 4;
 
-boost::system::error_code last_error() { return {errno, boost::system::system_category()}; }
-boost::system::error_code tls_error() { return {EPROTO, boost::system::system_category()}; }
+boost::system::error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
+boost::system::error_code tls_error() {
+  return {EPROTO, boost::system::system_category()};
+}
 
 }  // namespace
 
@@ -105,11 +109,12 @@ class epoll_poller final : public poller {
 
  private:
   void wait() {
-    watched_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
-      if (error) return;
-      turn();
-      wait();
-    });
+    watched_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [this](boost::system::error_code error) {
+                          if (error) return;
+                          turn();
+                          wait();
+                        });
   }
 
   void turn() {
@@ -149,7 +154,8 @@ class epoll_poller final : public poller {
     }
   }
 
-  // Both directions are shut. What the kernel still has is read in turns, as far as it is wanted; epoll would report this for ever.
+  // Both directions are shut. What the kernel still has is read in turns, as far as it is wanted; epoll would
+  // report this for ever.
   void hang_up(channel& c) {
     c.hung_up_ = true;
     ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
@@ -162,7 +168,8 @@ class epoll_poller final : public poller {
   }
 
   void read_now(channel& c) {
-    for (int round = 0; round < receives_per_event && c.registered_ && c.reading_ && !c.read_ended_ && !c.broken_; ++round) {
+    for (int round = 0;
+         round < receives_per_event && c.registered_ && c.reading_ && !c.read_ended_ && !c.broken_; ++round) {
       std::size_t got = 0;
       bool more = false;
       if (c.stream_.ssl) {
@@ -196,7 +203,8 @@ class epoll_poller final : public poller {
         continue;
       }
       switch (::SSL_get_error(ssl, 0)) {
-        case SSL_ERROR_WANT_READ: return true;
+        case SSL_ERROR_WANT_READ:
+          return true;
         case SSL_ERROR_WANT_WRITE:
           c.read_wants_write_ = true;
           watch(c);
@@ -206,8 +214,10 @@ class epoll_poller final : public poller {
           if (got != 0) c.handler_->on_received(c, std::span(buffer_.get(), got));
           got = 0;
           if (!c.registered_) return false;
-          if (orderly) end_reading(c);
-          else break_off(c, tls_error());
+          if (orderly)
+            end_reading(c);
+          else
+            break_off(c, tls_error());
           return false;
         }
       }
@@ -216,8 +226,8 @@ class epoll_poller final : public poller {
     return true;
   }
 
-  // Sends what can be sent now; returns how much was taken. A broken channel takes everything and ends a little later, so that
-  // a handler is never called back from inside its own send().
+  // Sends what can be sent now; returns how much was taken. A broken channel takes everything and ends a
+  // little later, so that a handler is never called back from inside its own send().
   std::size_t write_some(channel& c, std::span<const std::byte> bytes) {
     if (!c.stream_.ssl) {
       for (;;) {
@@ -239,9 +249,13 @@ class epoll_poller final : public poller {
         continue;
       }
       switch (::SSL_get_error(ssl, 0)) {
-        case SSL_ERROR_WANT_WRITE: return taken;
-        case SSL_ERROR_WANT_READ: c.write_wants_read_ = true; return taken;
-        default: return break_soon(c, tls_error()), bytes.size();
+        case SSL_ERROR_WANT_WRITE:
+          return taken;
+        case SSL_ERROR_WANT_READ:
+          c.write_wants_read_ = true;
+          return taken;
+        default:
+          return break_soon(c, tls_error()), bytes.size();
       }
     }
     return taken;
@@ -331,6 +345,8 @@ class epoll_poller final : public poller {
   std::vector<std::pair<channel*, boost::system::error_code>> broken_;
 };
 
-std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context) { return std::make_unique<epoll_poller>(context); }
+std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context) {
+  return std::make_unique<epoll_poller>(context);
+}
 
 }  // namespace tidegate::net

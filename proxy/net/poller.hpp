@@ -1,19 +1,21 @@
 #pragma once
-// The relay's poller: it owns the receive buffer, delivers bytes to whoever handles a channel, takes bytes to send, and keeps what
-// the kernel does not take. Shaped by completions, so that a poller on io_uring is a second implementation of this interface and
-// the session does not notice.
+// The relay's poller: it owns the receive buffer, delivers bytes to whoever handles a channel, takes bytes to
+// send, and keeps what the kernel does not take. Shaped by completions, so that a poller on io_uring is a
+// second implementation of this interface and the session does not notice.
 //
-// One poller per worker thread; nothing here may be called from another thread. A channel with nothing unsent holds no buffer.
+// One poller per worker thread; nothing here may be called from another thread. A channel with nothing unsent
+// holds no buffer.
 
-#include <boost/asio/io_context.hpp>
-#include <boost/system/error_code.hpp>
+#include "proxy/net/stream.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "proxy/net/stream.hpp"
+#include <boost/asio/io_context.hpp>
+#include <boost/system/error_code.hpp>
 
 namespace tidegate::net {
 
@@ -26,7 +28,8 @@ class channel_handler {
   virtual void on_received(channel& from, std::span<const std::byte> bytes) = 0;
   // Everything that send() had kept has been taken by the kernel.
   virtual void on_drained(channel& to) = 0;
-  // No error: the peer will send no more, but may still read. With an error: the channel is broken both ways. Each at most once.
+  // No error: the peer will send no more, but may still read. With an error: the channel is broken both ways.
+  // Each at most once.
   virtual void on_ended(channel& from, boost::system::error_code why) = 0;
   // The peer has closed while reading is off: bytes may still be unread.
   virtual void on_closing(channel& from) = 0;
@@ -38,9 +41,11 @@ class channel_handler {
 // One connected descriptor of a session, with TLS on the descriptor itself when there is any.
 class channel {
  public:
-  channel(channel_handler& handler, released_stream stream) : handler_(&handler), stream_(std::move(stream)) {}
+  channel(channel_handler& handler, released_stream stream)
+      : handler_(&handler), stream_(std::move(stream)) {}
 
-  // Bytes accepted by send() that the kernel has not taken yet. A handler stops reading the other side while this is not 0.
+  // Bytes accepted by send() that the kernel has not taken yet. A handler stops reading the other side while
+  // this is not 0.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
 
@@ -51,15 +56,15 @@ class channel {
   released_stream stream_;
   std::vector<std::byte> unsent_;
   std::size_t unsent_begin_ = 0;
-  std::uint32_t watched_ = 0;        // the epoll events asked for now
+  std::uint32_t watched_ = 0;  // the epoll events asked for now
   bool registered_ = false;
   bool reading_ = true;
-  bool closing_seen_ = false;        // on_closing was called since reading stopped
-  bool read_ended_ = false;          // the peer sends no more
-  bool hung_up_ = false;             // both directions are shut, unread bytes may be left; no longer in epoll
-  bool broken_ = false;              // nothing can be sent either
-  bool read_wants_write_ = false;    // TLS: a read that waits for the descriptor to become writable
-  bool write_wants_read_ = false;    // TLS: the reverse
+  bool closing_seen_ = false;      // on_closing was called since reading stopped
+  bool read_ended_ = false;        // the peer sends no more
+  bool hung_up_ = false;           // both directions are shut, unread bytes may be left; no longer in epoll
+  bool broken_ = false;            // nothing can be sent either
+  bool read_wants_write_ = false;  // TLS: a read that waits for the descriptor to become writable
+  bool write_wants_read_ = false;  // TLS: the reverse
   bool shut_when_drained_ = false;
 };
 
@@ -81,7 +86,8 @@ class poller {
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };
 
-// epoll, nested in the io_context of the thread: Asio watches one descriptor, ours watches all sessions (docs/adr/0002).
+// epoll, nested in the io_context of the thread: Asio watches one descriptor, ours watches all sessions
+// (docs/adr/0002).
 std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context);
 
 }  // namespace tidegate::net

@@ -260,7 +260,7 @@ cancel_registration cancel_registry::enroll(std::int32_t pid, protocol::protocol
 }
 
 asio::awaitable<cancel_outcome> cancel_registry::cancel(std::int32_t pid, protocol::byte_buffer key,
-                                              net::peer_address source, net::deadline& until) {
+                                                        net::peer_address source, net::deadline& until) {
   const counted under_way(in_flight_);
   if (under_way.value() > limits_.in_flight || !misses_->allows(source)) {
     ++counters_.limited;

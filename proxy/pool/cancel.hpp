@@ -124,8 +124,8 @@ class cancel_registry {
   // Answers a CancelRequest that came from `source`: finds the session, sends its server the real request and
   // returns when the server has taken it (closed the connection), as libpq expects. Nothing is ever told to
   // the sender. The caller then closes the client's connection. Runs on the executor of the coroutine.
-  boost::asio::awaitable<cancel_outcome> cancel(std::int32_t pid, protocol::byte_buffer key, net::peer_address source,
-                                      net::deadline& until);
+  boost::asio::awaitable<cancel_outcome> cancel(std::int32_t pid, protocol::byte_buffer key,
+                                                net::peer_address source, net::deadline& until);
 
   // The server of the session with that pid and key, if there is one now. For tests and for SHOW.
   std::optional<cancel_target> find(std::int32_t pid, protocol::bytes key) const;

@@ -135,8 +135,8 @@ class client_handshake {
       }
       const auto decoded = protocol::decode_startup_packet(packet->body);
       if (!decoded) {
-        handshake_failure failure = fail(reason::violation, sqlstate::protocol_violation, "invalid startup packet layout",
-                                         decoded.error().message());
+        handshake_failure failure = fail(reason::violation, sqlstate::protocol_violation,
+                                         "invalid startup packet layout", decoded.error().message());
         if (protocol::is_cancel_request(packet->body)) failure.sqlstate.clear();
         co_return failure;
       }

@@ -85,7 +85,8 @@ struct handshake_failure {
   std::string detail;    // for the log only
   net::peer_address peer;
   std::string user;  // as claimed; never a metric's label
-  config::auth_method method = config::auth_method::reject;  // of the rule that applied; reject: there is none
+  config::auth_method method =
+      config::auth_method::reject;  // of the rule that applied; reject: there is none
 };
 
 using handshake_outcome = std::variant<accepted_client, cancel_request, handshake_failure>;

@@ -23,22 +23,27 @@ using clock = std::chrono::steady_clock;
 // A server that floods a dialogue of the gateway's own is stopped here; the rest stays in the kernel.
 constexpr std::size_t inbox_bound = 1 << 20;
 
-constexpr std::byte flush_message[] = {std::byte{'H'}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{4}};
+constexpr std::byte flush_message[] = {std::byte{'H'}, std::byte{0}, std::byte{0}, std::byte{0},
+                                       std::byte{4}};
 
 bool is_fatal(core::byte_view message) {
   if (static_cast<char>(message[0]) != 'E') return false;
-  const std::string_view severity = field_of(message, 'V').empty() ? field_of(message, 'S') : field_of(message, 'V');
+  const std::string_view severity =
+      field_of(message, 'V').empty() ? field_of(message, 'S') : field_of(message, 'V');
   return severity == "FATAL" || severity == "PANIC";
 }
 
 core::session_limits limits_of(const config::settings& settings, bool replication) {
   const policies::policy& policy = settings.policies.policy;
   return {.query_buffer = settings.limits.query_buffer,
-          .forward_long = policy.mode != policies::policy_mode::enforce || policy.on_unparsable == policies::verdict::allow,
+          .forward_long = policy.mode != policies::policy_mode::enforce ||
+                          policy.on_unparsable == policies::verdict::allow,
           .replication = replication};
 }
 
-double seconds(clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace
 
@@ -58,7 +63,8 @@ client_session::client_session(environment& on, session_start start)
       server_pending_(std::move(start.server_unread)),
       signal_(on.context),
       backend_pid_(start.backend_pid) {
-  for (const auto& parameter : start.server_parameters) core_.server_parameter(parameter.name, parameter.value);
+  for (const auto& parameter : start.server_parameters)
+    core_.server_parameter(parameter.name, parameter.value);
   core_.pipeline().set_status(static_cast<core::transaction_status>(start.transaction_status));
   core_.watch(on_.shared.new_relations, who_.database, who_.user);
   examine_ = on_.shared.settings.load()->policies.policy.mode != policies::policy_mode::off;
@@ -81,7 +87,8 @@ void client_session::start() {
   relay_early_bytes();
 }
 
-// What the startup packet, the role or the database has set is brought within the policy's bounds before the first statement.
+// What the startup packet, the role or the database has set is brought within the policy's bounds before the
+// first statement.
 void client_session::bound_startup_settings() {
   phase_ = phase::dialogue;
   inbox_ = std::exchange(server_pending_, {});
@@ -96,7 +103,9 @@ void client_session::bound_startup_settings() {
 }
 
 void client_session::run_owed() {
-  if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() || core_.inside_client_message()) return;
+  if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
+      core_.inside_client_message())
+    return;
   phase_ = phase::dialogue;
   inbox_ = std::exchange(server_pending_, {});
   boost::asio::co_spawn(
@@ -118,8 +127,10 @@ void client_session::relay_early_bytes() {
 
 void client_session::on_received(net::channel& from, std::span<const std::byte> bytes) {
   if (ended_) return;
-  if (&from == &client_) from_client(bytes);
-  else from_server(bytes);
+  if (&from == &client_)
+    from_client(bytes);
+  else
+    from_server(bytes);
 }
 
 void client_session::on_drained(net::channel& to) {
@@ -144,7 +155,8 @@ void client_session::on_ended(net::channel& from, boost::system::error_code why)
   if (why || client_.unsent() == 0) server_has_ended();  // else the client gets the server's last words first
 }
 
-// The client sends no more. As if it had closed its end to the server itself: what was sent is still carried out and answered.
+// The client sends no more. As if it had closed its end to the server itself: what was sent is still carried
+// out and answered.
 void client_session::client_has_ended() {
   if (server_read_ended_) return end(end_reason::terminated);
   if (phase_ != phase::relaying) return;  // decided when the statement at hand is done
@@ -155,7 +167,8 @@ void client_session::client_has_ended() {
 void client_session::server_has_ended() {
   if (client_read_ended_ || core_.pipeline().terminated()) return end(end_reason::terminated);
   if (phase_ == phase::dialogue && tell_last_word()) return end(end_reason::server_gone);
-  const bool rests = phase_ == phase::relaying && core_.pipeline().at_rest() && !core_.inside_server_message();
+  const bool rests =
+      phase_ == phase::relaying && core_.pipeline().at_rest() && !core_.inside_server_message();
   const bool expected = server_said_why_ || rests;
   end(end_reason::server_gone, expected ? std::string_view{} : protocol::sqlstate::connection_failure,
       "the server closed the connection unexpectedly");
@@ -166,7 +179,8 @@ bool client_session::tell_last_word() {
   core::byte_view unread = core::byte_view(inbox_).subspan(inbox_begin_);
   for (;;) {
     const auto peek = protocol::peek_frame(unread, 0, static_cast<std::uint32_t>(inbox_bound));
-    if (peek.status != protocol::frame_status::ready || unread.size() < peek.header.total_size()) return false;
+    if (peek.status != protocol::frame_status::ready || unread.size() < peek.header.total_size())
+      return false;
     const core::byte_view message = unread.first(peek.header.total_size());
     if (is_fatal(message)) {
       send_to_client(message);
@@ -220,7 +234,8 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
     if (phase_ != phase::relaying && phase_ != phase::answering) return bytes;
     const bool only_copy = phase_ == phase::answering;
     const bool gate_closed = !only_copy && on_.shared.gate.closed();
-    const core::client_scan scan = only_copy ? core_.scan_copy(bytes) : core_.scan_client(bytes, examine_, gate_closed);
+    const core::client_scan scan =
+        only_copy ? core_.scan_copy(bytes) : core_.scan_client(bytes, examine_, gate_closed);
     if (scan.forward != 0) {
       on_.poller.send(server_, bytes.first(scan.forward));
       bytes = bytes.subspan(scan.forward);
@@ -231,9 +246,14 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
       }
     }
     switch (scan.step) {
-      case core::client_step::done: return {};
-      case core::client_step::need_more: client_needed_ = scan.length; return bytes;
-      case core::client_step::discard: bytes = bytes.subspan(scan.length); break;
+      case core::client_step::done:
+        return {};
+      case core::client_step::need_more:
+        client_needed_ = scan.length;
+        return bytes;
+      case core::client_step::discard:
+        bytes = bytes.subspan(scan.length);
+        break;
       case core::client_step::intercept:
         intercept(bytes.first(scan.length), false, scan.length);
         bytes = bytes.subspan(scan.length);
@@ -263,12 +283,17 @@ void client_session::intercept(core::byte_view message, bool too_long, std::size
   phase_ = phase::draining;
   cancel_requested_ = false;  // an earlier one was for what the server ran
   count_as(metrics::client_state::waiting);
-  auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()), too_long, length);
+  auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()),
+                                            too_long, length);
   boost::asio::co_spawn(
-      on_.context, [self = shared_from_this(), run]() -> boost::asio::awaitable<void> { co_await run->run(); },
+      on_.context,
+      [self = shared_from_this(), run]() -> boost::asio::awaitable<void> { co_await run->run(); },
       [self = shared_from_this()](std::exception_ptr error) {
-        if (error) self->end(end_reason::protocol, protocol::sqlstate::internal_error, "the gateway failed to handle a statement");
-        else self->interception_done();
+        if (error)
+          self->end(end_reason::protocol, protocol::sqlstate::internal_error,
+                    "the gateway failed to handle a statement");
+        else
+          self->interception_done();
       });
 }
 
@@ -298,7 +323,8 @@ void client_session::hold(core::byte_view message) {
   if (type == 'Q' || type == 'P') {
     if (const auto found = core::text_of(message); found.valid) text = found.text;
   }
-  if (!on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now())) return core_.pass_gate_once();
+  if (!on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now()))
+    return core_.pass_gate_once();
   phase_ = phase::held;
   query_since_ = clock::now();
   metrics_.database->gate_held_statements.add();
@@ -335,8 +361,11 @@ void client_session::from_server(core::byte_view bytes) {
   server_answered(scan);
   bytes = bytes.subspan(scan.forward);
   switch (scan.step) {
-    case core::server_step::done: break;
-    case core::server_step::need_more: server_pending_.assign(bytes.begin(), bytes.end()); break;
+    case core::server_step::done:
+      break;
+    case core::server_step::need_more:
+      server_pending_.assign(bytes.begin(), bytes.end());
+      break;
     case core::server_step::answered:
       phase_ = phase::dialogue;
       inbox_.assign(bytes.begin(), bytes.end());
@@ -344,9 +373,11 @@ void client_session::from_server(core::byte_view bytes) {
       wake();
       break;
     case core::server_step::malformed:
-      return end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server sent an invalid message");
+      return end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                 "the server sent an invalid message");
   }
-  if (phase_ == phase::answering && core_.pipeline().copying_in()) relay_pending();  // COPY data that came ahead of the server's go
+  if (phase_ == phase::answering && core_.pipeline().copying_in())
+    relay_pending();  // COPY data that came ahead of the server's go
   run_owed();
   update_reading();
 }
@@ -355,7 +386,8 @@ void client_session::server_answered(const core::server_scan& scan) {
   errors_seen_ += scan.errors;
   server_said_why_ = server_said_why_ || scan.fatal;
   for (std::uint32_t i = 0; i < scan.errors; ++i) {
-    const std::string_view sqlstate = i < scan.sqlstates.size() ? std::string_view(scan.sqlstates[i].data(), 5) : std::string_view{};
+    const std::string_view sqlstate =
+        i < scan.sqlstates.size() ? std::string_view(scan.sqlstates[i].data(), 5) : std::string_view{};
     on_.counters.errors.add(sqlstate);
     if (sqlstate == protocol::sqlstate::lock_not_available) metrics_.database->lock_timeouts.add();
   }
@@ -368,13 +400,18 @@ void client_session::server_answered(const core::server_scan& scan) {
   if (status == core::transaction_status::idle) {
     ++transactions_;
     metrics_.user->transactions.add();
-    if (in_transaction_since_) metrics_.database->transaction_seconds.observe(seconds(now - *std::exchange(in_transaction_since_, {})));
+    if (in_transaction_since_)
+      metrics_.database->transaction_seconds.observe(
+          seconds(now - *std::exchange(in_transaction_since_, {})));
   } else if (!in_transaction_since_) {
     in_transaction_since_ = query_since_;
   }
   query_running_ = !core_.pipeline().answered();
-  if (query_running_) query_since_ = now;
-  else count_as(status == core::transaction_status::idle ? metrics::client_state::idle : metrics::client_state::in_transaction);
+  if (query_running_)
+    query_since_ = now;
+  else
+    count_as(status == core::transaction_status::idle ? metrics::client_state::idle
+                                                      : metrics::client_state::in_transaction);
   if (end_at_rest_ && phase_ == phase::relaying && core_.pipeline().at_rest()) end_when_at_rest();
 }
 
@@ -410,7 +447,8 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
 
 void client_session::end_when_at_rest() {
   end_at_rest_ = true;
-  if (phase_ == phase::relaying && core_.pipeline().at_rest() && client_pending_.empty() && !core_.inside_client_message()) {
+  if (phase_ == phase::relaying && core_.pipeline().at_rest() && client_pending_.empty() &&
+      !core_.inside_client_message()) {
     end(end_reason::draining, protocol::sqlstate::admin_shutdown, "the gateway is shutting down");
   }
 }
@@ -420,15 +458,21 @@ void client_session::tick(clock::time_point now) {
   const auto settings = on_.shared.settings.load();
   const auto& timeouts = settings->timeouts;
   examine_ = settings->policies.policy.mode != policies::policy_mode::off;
-  const auto passed = [](clock::duration since, std::chrono::milliseconds limit) { return limit.count() != 0 && since >= limit; };
-  if (phase_ == phase::draining || phase_ == phase::dialogue) return;  // an interception has budgets of its own
-  if (phase_ == phase::held) return gate_opened();                     // past every deadline by now: the watchdog
+  const auto passed = [](clock::duration since, std::chrono::milliseconds limit) {
+    return limit.count() != 0 && since >= limit;
+  };
+  if (phase_ == phase::draining || phase_ == phase::dialogue)
+    return;                                         // an interception has budgets of its own
+  if (phase_ == phase::held) return gate_opened();  // past every deadline by now: the watchdog
   if (query_running_) {
     if (passed(now - query_since_, timeouts.query)) {
       // The server would go on: it looks at its connection only when it has something to say.
-      auto cancelled = [self = shared_from_this()]() -> boost::asio::awaitable<void> { co_await self->cancel_server(); };
+      auto cancelled = [self = shared_from_this()]() -> boost::asio::awaitable<void> {
+        co_await self->cancel_server();
+      };
       boost::asio::co_spawn(on_.context, std::move(cancelled), boost::asio::detached);
-      end(end_reason::timeout, protocol::sqlstate::query_canceled, "query timeout: the gateway's limit timeouts.query was reached");
+      end(end_reason::timeout, protocol::sqlstate::query_canceled,
+          "query timeout: the gateway's limit timeouts.query was reached");
     }
     return;
   }
@@ -439,7 +483,8 @@ void client_session::tick(clock::time_point now) {
         passed(idle, settings->locks.transaction_hold_budget)) {
       on_.counters.transactions_ended[metrics::ended_reason::hold_budget].add();
       return end(end_reason::hold_budget, protocol::sqlstate::idle_in_transaction_session_timeout,
-                 "transaction ended: it was idle while it held the locks of a schema change (locks.transaction_hold_budget)");
+                 "transaction ended: it was idle while it held the locks of a schema change "
+                 "(locks.transaction_hold_budget)");
     }
     if (passed(idle, timeouts.idle_in_transaction)) {
       on_.counters.transactions_ended[metrics::ended_reason::idle_in_transaction].add();
@@ -447,7 +492,8 @@ void client_session::tick(clock::time_point now) {
           "terminating connection: idle in transaction (the gateway's timeouts.idle_in_transaction)");
     }
   } else if (!who_.replication && passed(idle, timeouts.client_idle)) {
-    end(end_reason::timeout, protocol::sqlstate::idle_session_timeout, "terminating connection: idle (the gateway's timeouts.client_idle)");
+    end(end_reason::timeout, protocol::sqlstate::idle_session_timeout,
+        "terminating connection: idle (the gateway's timeouts.client_idle)");
   }
 }
 
@@ -479,7 +525,8 @@ boost::asio::awaitable<bool> client_session::take_server() {
   co_return !ended_;
 }
 
-boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_server_message(clock::time_point until) {
+boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_server_message(
+    clock::time_point until) {
   for (;;) {
     if (ended_) co_return std::nullopt;
     const core::byte_view waiting = core::byte_view(inbox_).subspan(inbox_begin_);
@@ -497,7 +544,8 @@ boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_serv
       co_return std::nullopt;
     }
     if (clock::now() >= until) co_return std::nullopt;
-    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(std::exchange(inbox_begin_, 0)));
+    inbox_.erase(inbox_.begin(),
+                 inbox_.begin() + static_cast<std::ptrdiff_t>(std::exchange(inbox_begin_, 0)));
     update_reading();
     co_await wait_signal(until);
   }

@@ -1,7 +1,8 @@
 #pragma once
-// One client and its server connection, relaying. The data path: bytes from the poller -> core::session says how far they go on ->
-// the other channel. A statement that wants a decision parks the client's direction and hands the server's to an interception
-// (interception.hpp), a coroutine that talks to the server on the client's own connection; when it is done the relay goes on.
+// One client and its server connection, relaying. The data path: bytes from the poller -> core::session says
+// how far they go on -> the other channel. A statement that wants a decision parks the client's direction and
+// hands the server's to an interception (interception.hpp), a coroutine that talks to the server on the
+// client's own connection; when it is done the relay goes on.
 //
 // Lives on one worker's thread. Kept alive by the worker until it has ended, and by a running interception.
 
@@ -39,7 +40,7 @@ struct session_start {
   net::released_stream server;
   protocol::byte_buffer client_unread;  // bytes that came behind the client's login
   protocol::byte_buffer server_unread;
-  protocol::byte_buffer greeting;       // sent to the client first
+  protocol::byte_buffer greeting;  // sent to the client first
   client_identity who;
   std::vector<pool::parameter> server_parameters;
   std::string application_name;
@@ -54,7 +55,8 @@ struct session_start {
 
 using end_reason = metrics::disconnect_reason;
 
-class client_session final : public std::enable_shared_from_this<client_session>, private net::channel_handler {
+class client_session final : public std::enable_shared_from_this<client_session>,
+                             private net::channel_handler {
  public:
   client_session(environment& on, session_start start);
   ~client_session();
@@ -84,16 +86,20 @@ class client_session final : public std::enable_shared_from_this<client_session>
   const std::optional<control::control_target>& control() const { return control_; }
   core::session& state() { return core_; }
 
-  // Everything sent to the server before has been answered, and the server's bytes are ours from here. Inside an unsynced batch a
-  // Flush is sent for it.
+  // Everything sent to the server before has been answered, and the server's bytes are ours from here. Inside
+  // an unsynced batch a Flush is sent for it.
   boost::asio::awaitable<bool> take_server();
-  // The next message of the server, whole; none when the session ended or the deadline passed. Valid until the next call.
-  boost::asio::awaitable<std::optional<core::byte_view>> next_server_message(std::chrono::steady_clock::time_point until);
+  // The next message of the server, whole; none when the session ended or the deadline passed. Valid until
+  // the next call.
+  boost::asio::awaitable<std::optional<core::byte_view>> next_server_message(
+      std::chrono::steady_clock::time_point until);
   void send_to_server(core::byte_view bytes);
   void send_to_client(core::byte_view bytes);
-  // Forwards one message of the client and relays until the server has answered it: COPY data flows meanwhile.
+  // Forwards one message of the client and relays until the server has answered it: COPY data flows
+  // meanwhile.
   boost::asio::awaitable<bool> relay_answer(core::byte_view message);
-  // The type of the client's next message, waiting for it if need be; none when the client left or the time passed.
+  // The type of the client's next message, waiting for it if need be; none when the client left or the time
+  // passed.
   boost::asio::awaitable<std::optional<char>> peek_client(std::chrono::steady_clock::time_point until);
   // Waits. True: the time passed; false: the client left, or asked to cancel.
   boost::asio::awaitable<bool> pause(std::chrono::steady_clock::duration duration);
@@ -104,18 +110,19 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void clear_cancel_request() { cancel_requested_ = false; }
   // The server's pid and key, for a CancelRequest of the gateway's own.
   boost::asio::awaitable<void> cancel_server();
-  // Runs a statement of ours once the client's transaction has ended: what was set before it began is put back then.
+  // Runs a statement of ours once the client's transaction has ended: what was set before it began is put
+  // back then.
   void run_when_at_rest(std::string sql) { owed_ = std::move(sql); }
   // What decisions remember of this session; made on first use.
   session_memory& memory();
 
  private:
   enum class phase : std::uint8_t {
-    relaying,     // both directions flow
-    draining,     // an interception waits until the server has answered everything
-    dialogue,     // the server's bytes go to the interception
-    answering,    // an interception's statement is relayed until it is answered
-    held,         // the gate is closed
+    relaying,   // both directions flow
+    draining,   // an interception waits until the server has answered everything
+    dialogue,   // the server's bytes go to the interception
+    answering,  // an interception's statement is relayed until it is answered
+    held,       // the gate is closed
   };
 
   void on_received(net::channel& from, std::span<const std::byte> bytes) override;
@@ -155,27 +162,27 @@ class client_session final : public std::enable_shared_from_this<client_session>
   std::shared_ptr<void> admission_;
   protocol::byte_buffer greeting_;
   protocol::byte_buffer client_pending_;  // an incomplete message, or what waits behind an interception
-  std::size_t client_needed_ = 0;         // how much of it must be there before it is looked at again; 0: unknown
+  std::size_t client_needed_ = 0;  // how much of it must be there before it is looked at again; 0: unknown
   protocol::byte_buffer server_pending_;  // an incomplete message the session must see whole
   protocol::byte_buffer inbox_;           // the server's bytes during a dialogue
   std::size_t inbox_begin_ = 0;
-  boost::asio::steady_timer signal_;      // cancelled whenever something an interception waits for has happened
+  boost::asio::steady_timer signal_;  // cancelled whenever something an interception waits for has happened
   std::int32_t backend_pid_ = 0;
   phase phase_ = phase::relaying;
-  bool examine_ = true;                   // policies are on for this session
-  bool wants_client_ = false;             // peek_client waits
+  bool examine_ = true;        // policies are on for this session
+  bool wants_client_ = false;  // peek_client waits
   bool client_gone_ = false;
   bool client_read_ended_ = false;
   bool server_read_ended_ = false;
   bool cancel_requested_ = false;
-  bool server_said_why_ = false;          // a FATAL was relayed
+  bool server_said_why_ = false;  // a FATAL was relayed
   bool ended_ = false;
   bool end_at_rest_ = false;
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
-  std::string owed_;                      // of run_when_at_rest; empty: nothing
+  std::string owed_;  // of run_when_at_rest; empty: nothing
   std::uint64_t errors_seen_ = 0;
-  std::uint64_t transactions_ = 0;        // ReadyForQuery(idle)s seen: tells one transaction from the next
+  std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next
   std::chrono::steady_clock::time_point last_activity_;
   std::chrono::steady_clock::time_point query_since_;
   std::optional<std::chrono::steady_clock::time_point> in_transaction_since_;

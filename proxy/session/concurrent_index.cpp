@@ -29,15 +29,20 @@ std::string set_session_lock_timeout(const std::string& value) {
 }
 
 // CREATE INDEX CONCURRENTLY can corrupt indexes on 14.0 to 14.3 (release notes of 14.4).
-bool corrupts(int server_version) { return server_version >= 140000 && server_version < 140004; }
+bool corrupts(int server_version) {
+  return server_version >= 140000 && server_version < 140004;
+}
 
 report said(std::string message, std::string hint = {}) {
-  return {.sqlstate = std::string(protocol::sqlstate::successful_completion), .message = std::move(message), .hint = std::move(hint)};
+  return {.sqlstate = std::string(protocol::sqlstate::successful_completion),
+          .message = std::move(message),
+          .hint = std::move(hint)};
 }
 
 }  // namespace
 
-concurrent_index::concurrent_index(interception& of, const sql::statement& statement, const policies::decision& decision)
+concurrent_index::concurrent_index(interception& of, const sql::statement& statement,
+                                   const policies::decision& decision)
     : of_(of), session_(of.session_), server_(of.server_), statement_(statement), decision_(decision) {
   const auto& catalog = of_.facts_.snapshot;
   const auto table_of = [&](const sql::qualified_name& name) {
@@ -56,14 +61,17 @@ concurrent_index::concurrent_index(interception& of, const sql::statement& state
     if (!gone->objects.empty()) table_of(gone->objects.front());
   } else if (const auto* again = statement.as<sql::reindex>()) {
     if (again->target != sql::reindex_target::system) splice_at_ = again->after_target;
-    if (again->target == sql::reindex_target::index || again->target == sql::reindex_target::table) table_of(again->relation);
+    if (again->target == sql::reindex_target::index || again->target == sql::reindex_target::table)
+      table_of(again->relation);
   }
 }
 
 concurrent_index::answer concurrent_index::possible() const {
   const answer otherwise = builds_ ? answer::no_refuse : answer::no_guard;
   const core::pipeline& pipeline = session_.state().pipeline();
-  if (of_.parsed_.statements.size() != 1 || pipeline.status() != core::transaction_status::idle || pipeline.executed_unsynced()) return otherwise;
+  if (of_.parsed_.statements.size() != 1 || pipeline.status() != core::transaction_status::idle ||
+      pipeline.executed_unsynced())
+    return otherwise;
   if (&statement_ != &of_.parsed_.statements.front()) return otherwise;  // behind an EXECUTE
   if (splice_at_ < 0 || !of_.parsed_text_.empty()) return otherwise;
   if (builds_ && corrupts(of_.facts_.snapshot.server_version)) return otherwise;
@@ -76,9 +84,10 @@ boost::asio::awaitable<void> concurrent_index::run() {
   if (session_.state().pipeline().unsynced() && !co_await server_.synchronise()) co_return;
   std::string text = of_.text_;
   text.insert(static_cast<std::size_t>(splice_at_), inserted);
-  session_.send_to_client(notice(said(std::string(statement_.tag) + " is carried out with CONCURRENTLY, so that " +
-                                          (statement_.as<sql::create_index>() != nullptr ? "writes go on" : "reads and writes go on"),
-                                      "It takes longer and waits for transactions that are older than it.")));
+  session_.send_to_client(notice(
+      said(std::string(statement_.tag) + " is carried out with CONCURRENTLY, so that " +
+               (statement_.as<sql::create_index>() != nullptr ? "writes go on" : "reads and writes go on"),
+           "It takes longer and waits for transactions that are older than it.")));
   std::vector<control::index_state> before;
   if (builds_ && table_oid_ != 0) {
     before = co_await invalid_indexes();
@@ -93,11 +102,13 @@ boost::asio::awaitable<void> concurrent_index::run() {
   if (builds_ && table_oid_ != 0 && built->error.empty()) {
     // A build that says it succeeded and left an invalid index behind would be worse than an error.
     for (const auto& index : co_await invalid_indexes()) {
-      const bool known = std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
+      const bool known =
+          std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
       if (known || index.being_built) continue;
-      const report invalid{.sqlstate = std::string(protocol::sqlstate::object_not_in_prerequisite_state),
-                           .message = "index " + sql::quote_identifier(index.name) + " was built but is not valid",
-                           .hint = "Drop it with DROP INDEX CONCURRENTLY and try again."};
+      const report invalid{
+          .sqlstate = std::string(protocol::sqlstate::object_not_in_prerequisite_state),
+          .message = "index " + sql::quote_identifier(index.name) + " was built but is not valid",
+          .hint = "Drop it with DROP INDEX CONCURRENTLY and try again."};
       built->error = error(invalid);
       built->sqlstate = invalid.sqlstate;
     }
@@ -107,7 +118,8 @@ boost::asio::awaitable<void> concurrent_index::run() {
   if (session_.ended()) co_return;
   if (built->error.empty()) co_return of_.answer_succeeded(*built);
   const bool utf8 = session_.state().client_encoding() == "UTF8";
-  built->error = with_position_moved(built->error, character_position(of_.text_, splice_at_, utf8), static_cast<int>(inserted.size()));
+  built->error = with_position_moved(built->error, character_position(of_.text_, splice_at_, utf8),
+                                     static_cast<int>(inserted.size()));
   of_.answer_failed(*built);
 }
 
@@ -138,8 +150,10 @@ boost::asio::awaitable<std::optional<unit_answer>> concurrent_index::build(const
             if (!*building || session->ended() || !seen || !*seen) continue;
             const control::index_build_progress& now = **seen;
             std::string message = now.phase;
-            if (now.done) message += " " + std::to_string(static_cast<int>(std::floor(*now.done * 100))) + " %";
-            if (now.waits_for_pid != 0) message += " (waiting for pid " + std::to_string(now.waits_for_pid) + ")";
+            if (now.done)
+              message += " " + std::to_string(static_cast<int>(std::floor(*now.done * 100))) + " %";
+            if (now.waits_for_pid != 0)
+              message += " (waiting for pid " + std::to_string(now.waits_for_pid) + ")";
             if (std::exchange(last, message) != message) session->send_to_client(notice(said(message)));
           }
         },
@@ -157,18 +171,22 @@ boost::asio::awaitable<std::vector<control::index_state>> concurrent_index::inva
   co_return found ? std::move(*found) : std::vector<control::index_state>{};
 }
 
-// Before: an invalid index of the name that is about to be made, from an earlier attempt. After a failure: whatever is new.
-boost::asio::awaitable<void> concurrent_index::remove_leftovers(const std::vector<control::index_state>& before, bool after_failure) {
+// Before: an invalid index of the name that is about to be made, from an earlier attempt. After a failure:
+// whatever is new.
+boost::asio::awaitable<void> concurrent_index::remove_leftovers(
+    const std::vector<control::index_state>& before, bool after_failure) {
   if (!after_failure) {
     const auto* create = statement_.as<sql::create_index>();
     if (create == nullptr || create->name.empty()) co_return;
     for (const auto& index : before) {
-      if (index.name == create->name && !index.being_built) co_await drop(index, "it was left invalid by an earlier build");
+      if (index.name == create->name && !index.being_built)
+        co_await drop(index, "it was left invalid by an earlier build");
     }
     co_return;
   }
   for (const auto& index : co_await invalid_indexes()) {
-    const bool known = std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
+    const bool known =
+        std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
     if (!known && !index.being_built) co_await drop(index, "the build failed and left it invalid");
   }
 }
@@ -210,14 +228,19 @@ boost::asio::awaitable<void> concurrent_index::run_as_written(interception& of) 
   if (previous != 0) {
     const auto set = co_await of.server_.run_sql(dialogue_end::sync, set_session_lock_timeout("0"));
     if (!set) co_return;
-    of.session_.send_to_client(notice(said("lock_timeout is off for this statement: it would leave an invalid index when it fires")));
+    of.session_.send_to_client(notice(
+        said("lock_timeout is off for this statement: it would leave an invalid index when it fires")));
   }
   const auto ran = co_await of.server_.run_unit(of.statement_unit(), clock::time_point::max());
   if (!ran) co_return;
-  if (previous != 0) co_await of.server_.run_sql(dialogue_end::sync, set_session_lock_timeout(std::to_string(previous) + "ms"));
+  if (previous != 0)
+    co_await of.server_.run_sql(dialogue_end::sync,
+                                set_session_lock_timeout(std::to_string(previous) + "ms"));
   if (of.session_.ended()) co_return;
-  if (ran->error.empty()) of.answer_succeeded(*ran);
-  else of.answer_failed(*ran);
+  if (ran->error.empty())
+    of.answer_succeeded(*ran);
+  else
+    of.answer_failed(*ran);
 }
 
 }  // namespace tidegate::session

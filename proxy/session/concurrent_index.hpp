@@ -1,7 +1,7 @@
 #pragma once
-// CREATE INDEX, DROP INDEX and REINDEX carried out with CONCURRENTLY: alone in its message, with lock_timeout 0 (it waits for old
-// snapshots of any table, and a timeout would leave an invalid index), its leftovers removed, its result checked, the client told.
-// The one rewrite that needs no planner.
+// CREATE INDEX, DROP INDEX and REINDEX carried out with CONCURRENTLY: alone in its message, with lock_timeout
+// 0 (it waits for old snapshots of any table, and a timeout would leave an invalid index), its leftovers
+// removed, its result checked, the client told. The one rewrite that needs no planner.
 
 #include "policies/engine.hpp"
 #include "policies/sql/parse.hpp"
@@ -25,20 +25,23 @@ class concurrent_index {
 
   enum class answer : std::uint8_t {
     yes,
-    no_refuse,  // CONCURRENTLY can't be had here (a transaction, several statements, 14.0 to 14.3) and the statement blocks: refused
+    no_refuse,  // CONCURRENTLY can't be had here (a transaction, several statements, 14.0 to 14.3) and the
+                // statement blocks: refused
     no_guard,   // CONCURRENTLY can't be had, but the lock is short: guarded
   };
   answer possible() const;
   boost::asio::awaitable<void> run();
 
-  // The client wrote CONCURRENTLY itself: only its session's lock_timeout is kept from leaving an invalid index.
+  // The client wrote CONCURRENTLY itself: only its session's lock_timeout is kept from leaving an invalid
+  // index.
   static bool is_concurrent(const sql::parsed& parsed);
   static boost::asio::awaitable<void> run_as_written(interception& of);
 
  private:
   boost::asio::awaitable<std::optional<unit_answer>> build(const std::string& text);
   boost::asio::awaitable<std::vector<control::index_state>> invalid_indexes();
-  boost::asio::awaitable<void> remove_leftovers(const std::vector<control::index_state>& before, bool after_failure);
+  boost::asio::awaitable<void> remove_leftovers(const std::vector<control::index_state>& before,
+                                                bool after_failure);
   boost::asio::awaitable<bool> drop(const control::index_state& index, std::string_view why);
   boost::asio::awaitable<void> set_lock_timeout(const std::string& value);
 

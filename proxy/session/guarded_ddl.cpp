@@ -21,20 +21,27 @@ namespace {
 namespace sqlstate = protocol::sqlstate;
 using policies::lock_level;
 
-// How often the strong lock is tried while the weak one keeps autovacuum away, before everything is let go again.
+// How often the strong lock is tried while the weak one keeps autovacuum away, before everything is let go
+// again.
 constexpr int tries_beside_autovacuum = 5;
 
-// How long a statement that can be tried once only looks for a moment when nobody at all holds a conflicting lock.
+// How long a statement that can be tried once only looks for a moment when nobody at all holds a conflicting
+// lock.
 constexpr std::chrono::milliseconds patience_of_one_attempt{500};
 
-double seconds(std::chrono::steady_clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 bool worth_another_try(std::string_view state) {
   return state == sqlstate::lock_not_available || state == sqlstate::deadlock_detected;
 }
 
-// Inside a transaction block. Not set_config(): a SELECT would take the snapshot that the client's first query is to take.
-std::string set_local_lock_timeout(const std::string& value) { return "SET LOCAL lock_timeout = " + sql::quote_literal(value); }
+// Inside a transaction block. Not set_config(): a SELECT would take the snapshot that the client's first
+// query is to take.
+std::string set_local_lock_timeout(const std::string& value) {
+  return "SET LOCAL lock_timeout = " + sql::quote_literal(value);
+}
 
 // In an unsynced batch, where SET LOCAL may find no transaction block.
 std::string set_batch_lock_timeout(const std::string& value) {
@@ -60,7 +67,9 @@ boost::asio::awaitable<void> guarded_ddl::run() {
   const auto& locks = of_.settings_->locks;
   const bool in_transaction = session_.state().pipeline().status() == core::transaction_status::open;
   const bool holds_already = in_transaction || session_.state().pipeline().executed_unsynced();
-  guard_.emplace(core::guard_limits{.wait_budget = holds_already ? locks.transaction_wait_budget : locks.ddl_wait_budget}, clock::now());
+  guard_.emplace(core::guard_limits{.wait_budget = holds_already ? locks.transaction_wait_budget
+                                                                 : locks.ddl_wait_budget},
+                 clock::now());
   session_.metrics().database->ddl_waiting.add();
   const auto began = clock::now();
   std::uniform_real_distribution<double> unit(0.0, 1.0);
@@ -69,8 +78,10 @@ boost::asio::awaitable<void> guarded_ddl::run() {
     const auto next = guard_->next(clock::now(), unit(session_.on().random));
     switch (next.step) {
       case core::guard_step::precheck:
-        if (const bool looked = co_await precheck(how); looked) guard_->found_blockers(!blockers_.empty());
-        else guard_->precheck_failed();
+        if (const bool looked = co_await precheck(how); looked)
+          guard_->found_blockers(!blockers_.empty());
+        else
+          guard_->precheck_failed();
         break;
       case core::guard_step::wait:
       case core::guard_step::rest:
@@ -101,7 +112,9 @@ boost::asio::awaitable<void> guarded_ddl::run() {
         co_await give_up(false);
         going = false;
         break;
-      case core::guard_step::done: going = false; break;
+      case core::guard_step::done:
+        going = false;
+        break;
     }
     if (session_.ended()) going = false;
   }
@@ -124,8 +137,10 @@ void guarded_ddl::find_locks() {
       wanted_.push_back({found->oid, lock.level});
       if (lock.level < lock_level::share) continue;
       gate_names_.push_back(found->name);
-      for (const std::string& view : found->dependent_views) gate_names_.push_back(view.substr(view.rfind('.') + 1));
-      for (const std::string& partition : found->partitions) gate_names_.push_back(partition.substr(partition.rfind('.') + 1));
+      for (const std::string& view : found->dependent_views)
+        gate_names_.push_back(view.substr(view.rfind('.') + 1));
+      for (const std::string& partition : found->partitions)
+        gate_names_.push_back(partition.substr(partition.rfind('.') + 1));
       if (!found->parent.empty()) gate_names_.push_back(found->parent.substr(found->parent.rfind('.') + 1));
       if (found->kind == 'r' || found->kind == 'p') tables_.push_back(found->full_name());
     }
@@ -138,13 +153,16 @@ void guarded_ddl::find_locks() {
   tables_.erase(std::unique(tables_.begin(), tables_.end()), tables_.end());
 }
 
-// A statement that was allowed or overridden although it rewrites or scans may take its time; its lock wait stays bounded.
+// A statement that was allowed or overridden although it rewrites or scans may take its time; its lock wait
+// stays bounded.
 bool guarded_ddl::may_run_long() const {
   for (const auto& d : of_.decisions_) {
     for (const auto* list : {&d.decision.reported, &d.decision.overridden}) {
       for (const policies::finding& f : *list) {
         const policies::rule* rule = policies::find_rule(f.rule);
-        if (rule != nullptr && rule->kind != policies::hazard::instant && rule->kind != policies::hazard::advice) return true;
+        if (rule != nullptr && rule->kind != policies::hazard::instant &&
+            rule->kind != policies::hazard::advice)
+          return true;
       }
     }
   }
@@ -154,7 +172,8 @@ bool guarded_ddl::may_run_long() const {
 bool guarded_ddl::runs_in_transaction_block() const {
   const sql::statement& s = of_.parsed_.statements.front();
   if (s.as<sql::vacuum>() != nullptr || s.as<sql::drop_database>() != nullptr) return false;
-  if (s.as<sql::lock_table>() != nullptr) return false;  // refused by the server where no transaction block keeps the lock
+  if (s.as<sql::lock_table>() != nullptr)
+    return false;  // refused by the server where no transaction block keeps the lock
   if (const auto* c = s.as<sql::cluster>()) {
     if (!c->relation) return false;
     const auto found = of_.facts_.snapshot.relation(*c->relation);
@@ -175,7 +194,8 @@ boost::asio::awaitable<guarded_ddl::shape> guarded_ddl::choose_shape() {
   if (of_.parsed_.statements.front().as<sql::do_block>() != nullptr) co_return shape::once;
   if (of_.is_execute()) {
     if (pipeline.executed_unsynced() || of_.bind_.empty()) co_return shape::once;
-    // Followed by Sync, the statement is a transaction of its own; by anything else, what follows belongs to it.
+    // Followed by Sync, the statement is a transaction of its own; by anything else, what follows belongs to
+    // it.
     const auto next = co_await session_.peek_client(clock::time_point::max());
     if (!next || *next != 'S') co_return shape::once;
     const bool ended = co_await server_.synchronise();
@@ -197,18 +217,19 @@ boost::asio::awaitable<bool> guarded_ddl::precheck(shape how) {
   auto found = co_await control::find_blockers(*source, wanted_, std::move(own));
   if (!found) co_return false;
   blockers_ = std::move(*found);
-  // Short transactions come and go: the attempt's own lock_timeout waits for them. A statement that has one attempt only waits a
-  // little for a moment without any.
+  // Short transactions come and go: the attempt's own lock_timeout waits for them. A statement that has one
+  // attempt only waits a little for a moment without any.
   const bool choosy = how == shape::once && guard_->waited(clock::now()) < patience_of_one_attempt;
   const auto age = choosy ? std::chrono::milliseconds(0) : of_.settings_->locks.precheck_age;
   std::erase_if(blockers_.holders, [age](const control::blocker& b) {
-    return (b.kind == control::blocker_kind::session || b.kind == control::blocker_kind::background) && b.transaction_age < age;
+    return (b.kind == control::blocker_kind::session || b.kind == control::blocker_kind::background) &&
+           b.transaction_age < age;
   });
   // Autovacuum does not end by being waited for: attempt() deals with it.
-  const bool only_autovacuum = !blockers_.holders.empty() &&
-                               std::all_of(blockers_.holders.begin(), blockers_.holders.end(), [](const control::blocker& b) {
-                                 return b.kind == control::blocker_kind::autovacuum;
-                               });
+  const bool only_autovacuum =
+      !blockers_.holders.empty() &&
+      std::all_of(blockers_.holders.begin(), blockers_.holders.end(),
+                  [](const control::blocker& b) { return b.kind == control::blocker_kind::autovacuum; });
   if (only_autovacuum && !tables_.empty()) {
     autovacuum_ = true;
     blockers_.holders.clear();
@@ -220,14 +241,16 @@ boost::asio::awaitable<bool> guarded_ddl::precheck(shape how) {
 
 void guarded_ddl::tell_waiting(clock::time_point now) {
   if (blockers_.empty()) {
-    session_.send_to_client(notice({.sqlstate = "00000",
-                                    .message = "waiting for a lock: attempt " + std::to_string(guard_->attempts()) +
-                                               " timed out, trying again (" + control::human_duration(guard_->waited(now)) + ")"}));
+    session_.send_to_client(notice(
+        {.sqlstate = "00000",
+         .message = "waiting for a lock: attempt " + std::to_string(guard_->attempts()) +
+                    " timed out, trying again (" + control::human_duration(guard_->waited(now)) + ")"}));
     return;
   }
   const control::blocker& first = blockers_.holders.front();
   std::string message = "waiting: " + control::describe(first);
-  if (blockers_.holders.size() > 1) message += " (and " + std::to_string(blockers_.holders.size() - 1) + " more)";
+  if (blockers_.holders.size() > 1)
+    message += " (and " + std::to_string(blockers_.holders.size() - 1) + " more)";
   session_.send_to_client(notice({.sqlstate = "00000", .message = std::move(message)}));
 }
 
@@ -250,18 +273,23 @@ boost::asio::awaitable<void> guarded_ddl::give_up(bool cancelled) {
             .hint = std::string(field_of(last_.error, 'H'))};
   } else {
     what.sqlstate = sqlstate::lock_not_available;
-    what.message = "could not obtain the lock within " + control::human_duration(guard_->waited(clock::now())) + " (" +
-                   std::to_string(guard_->attempts()) + (guard_->attempts() == 1 ? " attempt)" : " attempts)");
+    what.message =
+        "could not obtain the lock within " + control::human_duration(guard_->waited(clock::now())) + " (" +
+        std::to_string(guard_->attempts()) + (guard_->attempts() == 1 ? " attempt)" : " attempts)");
     for (const control::blocker& b : blockers_.holders) {
       if (!what.detail.empty()) what.detail += "\n";
       what.detail += "blocked by " + control::describe(b);
     }
-    if (what.detail.empty()) what.detail = "Transactions that were too short to be named held conflicting locks at each attempt.";
+    if (what.detail.empty())
+      what.detail = "Transactions that were too short to be named held conflicting locks at each attempt.";
     const bool inside = session_.state().pipeline().status() == core::transaction_status::open;
-    what.hint = inside ? "The statement was tried inside a transaction (locks.transaction_wait_budget); locks that the transaction holds "
-                         "already stall others meanwhile. Run it in a transaction of its own, or end the blocker."
-                       : "Nothing was changed and nobody was stalled. End the blocker (SELECT pg_terminate_backend(pid)) or try again later; "
-                         "locks.ddl_wait_budget is how long the gateway waits.";
+    what.hint =
+        inside ? "The statement was tried inside a transaction (locks.transaction_wait_budget); locks that "
+                 "the transaction holds "
+                 "already stall others meanwhile. Run it in a transaction of its own, or end the blocker."
+               : "Nothing was changed and nobody was stalled. End the blocker (SELECT "
+                 "pg_terminate_backend(pid)) or try again later; "
+                 "locks.ddl_wait_budget is how long the gateway waits.";
   }
   co_await of_.refuse_statement(what);
 }
@@ -270,7 +298,8 @@ boost::asio::awaitable<void> guarded_ddl::give_up(bool cancelled) {
 
 core::gate::closure guarded_ddl::close_gate() {
   if (gate_names_.empty()) return {};
-  return session_.on().shared.gate.close(session_.who().database, gate_names_, clock::now() + of_.settings_->locks.stall_budget);
+  return session_.on().shared.gate.close(session_.who().database, gate_names_,
+                                         clock::now() + of_.settings_->locks.stall_budget);
 }
 
 // The policy's, unless the client has asked for less.
@@ -280,11 +309,14 @@ std::string guarded_ddl::lock_timeout_text() const {
   return std::to_string(client > 0 ? std::min(policy, client) : policy) + "ms";
 }
 
-const std::string& guarded_ddl::previous_lock_timeout() const { return of_.lock_timeout_; }
+const std::string& guarded_ddl::previous_lock_timeout() const {
+  return of_.lock_timeout_;
+}
 
 // The client's statement, so that it can be sent any number of times: a Query, or its portal bound again.
 boost::asio::awaitable<std::optional<unit_answer>> guarded_ddl::send_statement() {
-  const auto until = may_run_long() ? clock::time_point::max() : clock::now() + of_.settings_->locks.hold_budget;
+  const auto until =
+      may_run_long() ? clock::time_point::max() : clock::now() + of_.settings_->locks.hold_budget;
   co_return co_await server_.run_unit(of_.statement_unit(), until);
 }
 
@@ -299,7 +331,9 @@ guarded_ddl::attempt_result guarded_ddl::judge(const unit_answer& answer) {
     return attempt_result::blocked;
   }
   if (worth_another_try(answer.sqlstate)) {
-    outcomes[answer.sqlstate == sqlstate::deadlock_detected ? metrics::attempt_outcome::deadlock : metrics::attempt_outcome::lock_timeout].add();
+    outcomes[answer.sqlstate == sqlstate::deadlock_detected ? metrics::attempt_outcome::deadlock
+                                                            : metrics::attempt_outcome::lock_timeout]
+        .add();
     return attempt_result::blocked;
   }
   outcomes[metrics::attempt_outcome::failed].add();
@@ -308,16 +342,20 @@ guarded_ddl::attempt_result guarded_ddl::judge(const unit_answer& answer) {
 
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt(shape how) {
   switch (how) {
-    case shape::own_transaction: co_return co_await attempt_in_own_transaction();
-    case shape::savepoint: co_return co_await attempt_under_savepoint();
+    case shape::own_transaction:
+      co_return co_await attempt_in_own_transaction();
+    case shape::savepoint:
+      co_return co_await attempt_under_savepoint();
     case shape::session_setting:
-    case shape::once: break;
+    case shape::once:
+      break;
   }
   co_return co_await attempt_with_session_setting();
 }
 
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_transaction() {
-  const auto begun = co_await server_.run_sql(dialogue_end::sync, "BEGIN", set_local_lock_timeout(lock_timeout_text()));
+  const auto begun =
+      co_await server_.run_sql(dialogue_end::sync, "BEGIN", set_local_lock_timeout(lock_timeout_text()));
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
@@ -333,10 +371,12 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
   for (int i = 0; i < tries && result == attempt_result::blocked; ++i) {
     if (tries > 1) {
       if (i != 0) {
-        if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl")) co_return attempt_result::session_ended;
+        if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl"))
+          co_return attempt_result::session_ended;
         if (!co_await session_.pause(of_.settings_->locks.lock_timeout)) break;
       }
-      if (!co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl")) co_return attempt_result::session_ended;
+      if (!co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl"))
+        co_return attempt_result::session_ended;
     }
     const auto closure = close_gate();
     const auto locked = clock::now();
@@ -362,13 +402,18 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
   co_return result;
 }
 
-// An ordinary autovacuum is cancelled by the server once somebody has waited for it longer than deadlock_timeout. The wait is
-// made with a lock that application statements don't mind, and that keeps the next autovacuum away.
+// An ordinary autovacuum is cancelled by the server once somebody has waited for it longer than
+// deadlock_timeout. The wait is made with a lock that application statements don't mind, and that keeps the
+// next autovacuum away.
 boost::asio::awaitable<bool> guarded_ddl::wait_out_autovacuum() {
   const auto patience = blockers_.deadlock_timeout + std::chrono::seconds(1);
   std::string tables;
   for (const std::string& t : tables_) tables += (tables.empty() ? "" : ", ") + t;
-  const auto waited = co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl", set_local_lock_timeout(std::to_string(patience.count()) + "ms"), "LOCK TABLE " + tables + " IN SHARE UPDATE EXCLUSIVE MODE", "RELEASE SAVEPOINT tidegate_ddl", set_local_lock_timeout(lock_timeout_text()));
+  const auto waited =
+      co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl",
+                               set_local_lock_timeout(std::to_string(patience.count()) + "ms"),
+                               "LOCK TABLE " + tables + " IN SHARE UPDATE EXCLUSIVE MODE",
+                               "RELEASE SAVEPOINT tidegate_ddl", set_local_lock_timeout(lock_timeout_text()));
   if (!waited) co_return false;
   if (waited->ok()) co_return true;
   co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl");
@@ -376,8 +421,8 @@ boost::asio::awaitable<bool> guarded_ddl::wait_out_autovacuum() {
 }
 
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_savepoint() {
-  const auto begun =
-      co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl", set_local_lock_timeout(lock_timeout_text()));
+  const auto begun = co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl",
+                                              set_local_lock_timeout(lock_timeout_text()));
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
@@ -394,13 +439,15 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
   }
   switch (result) {
     case attempt_result::succeeded:
-      if (!co_await server_.run_sql(dialogue_end::sync, "RELEASE SAVEPOINT tidegate_ddl", set_local_lock_timeout(previous_lock_timeout()))) {
+      if (!co_await server_.run_sql(dialogue_end::sync, "RELEASE SAVEPOINT tidegate_ddl",
+                                    set_local_lock_timeout(previous_lock_timeout()))) {
         co_return attempt_result::session_ended;
       }
       of_.answer_succeeded(last_);
       break;
     case attempt_result::blocked:
-      if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl", "RELEASE SAVEPOINT tidegate_ddl")) {
+      if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl",
+                                    "RELEASE SAVEPOINT tidegate_ddl")) {
         co_return attempt_result::session_ended;
       }
       break;
@@ -413,7 +460,8 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
 
 // For what refuses to run inside a transaction block.
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_session_setting() {
-  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(lock_timeout_text()))) co_return attempt_result::session_ended;
+  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(lock_timeout_text())))
+    co_return attempt_result::session_ended;
   attempt_result result = attempt_result::failed;
   {
     const auto closure = close_gate();
@@ -422,7 +470,8 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_se
     last_ = std::move(*answer);
     result = judge(last_);
   }
-  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(previous_lock_timeout()))) co_return attempt_result::session_ended;
+  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(previous_lock_timeout())))
+    co_return attempt_result::session_ended;
   if (result == attempt_result::succeeded) of_.answer_succeeded(last_);
   if (result == attempt_result::failed) of_.answer_failed(last_);
   co_return result;
@@ -447,15 +496,18 @@ boost::asio::awaitable<void> guarded_ddl::run_once() {
   const bool for_session = !in_block && !in_batch;
   if (for_session && pipeline.status() != core::transaction_status::idle) {
     // The text has begun a transaction: what is put back inside it would be undone with it.
-    session_.run_when_at_rest("SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(previous_lock_timeout()) +
-                              ", false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'lock_timeout' AND "
-                              "setting OPERATOR(pg_catalog.||) 'ms' OPERATOR(pg_catalog.=) " + sql::quote_literal(lock_timeout_text()));
+    session_.run_when_at_rest(
+        "SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(previous_lock_timeout()) +
+        ", false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'lock_timeout' AND "
+        "setting OPERATOR(pg_catalog.||) 'ms' OPERATOR(pg_catalog.=) " +
+        sql::quote_literal(lock_timeout_text()));
     if (pipeline.status() == core::transaction_status::open) {
       co_await server_.run_sql(of_.own_end(), set_local_lock_timeout(previous_lock_timeout()));
     }
     co_return;
   }
-  if (pipeline.skipping() || pipeline.status() == core::transaction_status::failed) co_return;  // rolled back with the rest
+  if (pipeline.skipping() || pipeline.status() == core::transaction_status::failed)
+    co_return;  // rolled back with the rest
   co_await server_.run_sql(of_.own_end(), set(previous_lock_timeout()));
 }
 

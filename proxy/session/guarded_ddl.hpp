@@ -1,11 +1,13 @@
 #pragma once
-// DDL that takes a strong lock, carried out so that it stalls nobody: look for blockers -> close the gate -> lock_timeout of 50 ms
+// DDL that takes a strong lock, carried out so that it stalls nobody: look for blockers -> close the gate ->
+// lock_timeout of 50 ms
 // -> run -> open; back off and try again (transitions.md §12). On the client's own server connection.
 //
 // Three shapes, by where the statement stands:
-//   outside a transaction      BEGIN; set_config('lock_timeout', …, local); the statement; COMMIT. Its answer is passed on after COMMIT.
-//   inside a transaction       SAVEPOINT; the same; RELEASE, or ROLLBACK TO and again, within a smaller budget.
-//   among other statements     (of one simple query, or of a batch before its Sync): one attempt, since what was half answered is never
+//   outside a transaction      BEGIN; set_config('lock_timeout', …, local); the statement; COMMIT. Its answer
+//   is passed on after COMMIT. inside a transaction       SAVEPOINT; the same; RELEASE, or ROLLBACK TO and
+//   again, within a smaller budget. among other statements     (of one simple query, or of a batch before its
+//   Sync): one attempt, since what was half answered is never
 //                              replayed; lock_timeout is set around it.
 
 #include "policies/engine.hpp"
@@ -61,7 +63,7 @@ class guarded_ddl {
   server_dialogue& server_;
   std::vector<control::wanted_lock> wanted_;
   std::vector<std::string> gate_names_;
-  std::vector<std::string> tables_;   // "schema.name", quoted: what may be locked against autovacuum
+  std::vector<std::string> tables_;  // "schema.name", quoted: what may be locked against autovacuum
   control::blockers blockers_;
   std::optional<core::guard> guard_;
   unit_answer last_;

@@ -29,12 +29,17 @@ namespace {
 using clock = std::chrono::steady_clock;
 using policies::verdict;
 
-// Parsing much more than this takes longer than other clients of the thread should wait: it goes to a thread of its own.
+// Parsing much more than this takes longer than other clients of the thread should wait: it goes to a thread
+// of its own.
 constexpr std::size_t parsed_in_place = 16 * 1024;
 
-double seconds(clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
-bool refuses(verdict v) { return v == verdict::plan || v == verdict::block; }
+bool refuses(verdict v) {
+  return v == verdict::plan || v == verdict::block;
+}
 
 metrics::ddl_action counted(verdict v, policies::policy_mode mode) {
   if (mode == policies::policy_mode::observe) return metrics::ddl_action::observed;
@@ -42,10 +47,13 @@ metrics::ddl_action counted(verdict v, policies::policy_mode mode) {
 }
 
 bool changes_settings(const sql::statement& s) {
-  if (s.as<sql::variable_set>() != nullptr || s.as<sql::alter_role_set>() != nullptr || s.as<sql::alter_system>() != nullptr) return true;
+  if (s.as<sql::variable_set>() != nullptr || s.as<sql::alter_role_set>() != nullptr ||
+      s.as<sql::alter_system>() != nullptr)
+    return true;
   if (const auto* discard = s.as<sql::discard>()) return discard->target == sql::discard_target::all;
   // What these run may set anything.
-  if (s.as<sql::do_block>() != nullptr || s.as<sql::execute>() != nullptr || s.as<sql::call>() != nullptr) return true;
+  if (s.as<sql::do_block>() != nullptr || s.as<sql::execute>() != nullptr || s.as<sql::call>() != nullptr)
+    return true;
   if (const auto* query = s.as<sql::query>()) {
     return query->sets_settings || std::any_of(query->functions.begin(), query->functions.end(),
                                                [](const auto& f) { return f.name == "set_config"; });
@@ -55,13 +63,14 @@ bool changes_settings(const sql::statement& s) {
 
 // SET, RESET and DISCARD alone: a tag and perhaps a notice.
 bool answers_little(const sql::parsed& parsed) {
-  return parsed.statements.size() == 1 &&
-         (parsed.statements.front().as<sql::variable_set>() != nullptr || parsed.statements.front().as<sql::discard>() != nullptr);
+  return parsed.statements.size() == 1 && (parsed.statements.front().as<sql::variable_set>() != nullptr ||
+                                           parsed.statements.front().as<sql::discard>() != nullptr);
 }
 
 }  // namespace
 
-interception::interception(client_session& session, protocol::byte_buffer message, bool too_long, std::size_t length)
+interception::interception(client_session& session, protocol::byte_buffer message, bool too_long,
+                           std::size_t length)
     : session_(session),
       server_(session),
       settings_(session.on().shared.settings.load()),
@@ -81,7 +90,8 @@ boost::asio::awaitable<void> interception::run() {
   if (!co_await session_.take_server()) co_return;
   const core::pipeline& pipeline = session_.state().pipeline();
   if (pipeline.desynchronised()) {
-    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the client's requests");
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                 "the server's answers do not match the client's requests");
     co_return;
   }
   if (pipeline.skipping()) {  // the server ignores it until Sync
@@ -89,31 +99,40 @@ boost::asio::awaitable<void> interception::run() {
     co_return;
   }
   if (too_long_) {
-    const report too_big{.sqlstate = std::string(protocol::sqlstate::program_limit_exceeded),
-                               .message = "statement of " + std::to_string(length_) + " bytes is too long to be examined",
-                               .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
-                                         " bytes of one statement (limits.query_buffer), so that it can tell whether it is a schema change.",
-                               .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
+    const report too_big{
+        .sqlstate = std::string(protocol::sqlstate::program_limit_exceeded),
+        .message = "statement of " + std::to_string(length_) + " bytes is too long to be examined",
+        .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
+                  " bytes of one statement (limits.query_buffer), so that it can tell whether it is a schema "
+                  "change.",
+        .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
     co_return co_await refuse_undecided(too_big);
   }
   if (static_cast<char>(message_[0]) == 'P') {
-    // Only one that can't be remembered comes here, and what is not remembered could not be judged when it runs.
+    // Only one that can't be remembered comes here, and what is not remembered could not be judged when it
+    // runs.
     text_ = core::text_of(message_).text;
-    const report too_many{.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
-                          .message = "too many prepared statements that may be schema changes",
-                          .detail = "The gateway keeps the texts of such statements, so that it can judge them when they run; this session has "
-                                    "reached the bound.",
-                          .hint = "Close statements that are no longer needed, or send schema changes without preparing them."};
+    const report too_many{
+        .sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
+        .message = "too many prepared statements that may be schema changes",
+        .detail =
+            "The gateway keeps the texts of such statements, so that it can judge them when they run; this "
+            "session has "
+            "reached the bound.",
+        .hint = "Close statements that are no longer needed, or send schema changes without preparing them."};
     co_return co_await refuse_undecided(too_many);
   }
   if (!co_await read_text()) co_return co_await forward();
   if (!co_await parse()) co_return;
-  session_.on().counters.statements_classified[std::any_of(parsed_.statements.begin(), parsed_.statements.end(),
-                                                           [](const auto& s) { return s.ddl; })
-                                                   ? metrics::statement_class::ddl
-                                               : std::any_of(parsed_.statements.begin(), parsed_.statements.end(), changes_settings)
-                                                   ? metrics::statement_class::setting
-                                                   : metrics::statement_class::other]
+  session_.on()
+      .counters
+      .statements_classified[std::any_of(parsed_.statements.begin(), parsed_.statements.end(),
+                                         [](const auto& s) { return s.ddl; })
+                                 ? metrics::statement_class::ddl
+                             : std::any_of(parsed_.statements.begin(), parsed_.statements.end(),
+                                           changes_settings)
+                                 ? metrics::statement_class::setting
+                                 : metrics::statement_class::other]
       .add();
   follow_executes();
   if (parsed_.error) co_return co_await unparsable();
@@ -130,7 +149,8 @@ boost::asio::awaitable<bool> interception::read_text() {
     text_ = found.text;
     co_return found.valid;
   }
-  const auto execute = protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
+  const auto execute =
+      protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
   if (!execute) co_return false;
   // Everything sent before has been answered, so this is exact.
   const core::suspect_portal* portal = session_.state().prepared().portal(execute->portal);
@@ -149,8 +169,10 @@ boost::asio::awaitable<bool> interception::parse() {
       text = &parsed_text_;
     }
   }
-  sql::parse_options options{.standard_conforming_strings = session_.state().lexical().standard_conforming_strings};
-  if (const std::size_t limit = settings_->limits.parse_bytes; limit != 0) options.limit_bytes = std::min(limit, options.limit_bytes);
+  sql::parse_options options{.standard_conforming_strings =
+                                 session_.state().lexical().standard_conforming_strings};
+  if (const std::size_t limit = settings_->limits.parse_bytes; limit != 0)
+    options.limit_bytes = std::min(limit, options.limit_bytes);
   const auto before = clock::now();
   if (text->size() <= parsed_in_place) {
     parsed_ = sql::parse(*text, options);
@@ -165,22 +187,28 @@ boost::asio::awaitable<bool> interception::parse() {
   session_.metrics().database->statements_parsed.add();
   session_.on().counters.parse_seconds.observe(seconds(clock::now() - before));
   if (parsed_.ok()) co_return true;
-  session_.on().counters.parse_errors[static_cast<metrics::parse_failure_reason>(parsed_.error->failure)].add();
+  session_.on()
+      .counters.parse_errors[static_cast<metrics::parse_failure_reason>(parsed_.error->failure)]
+      .add();
   co_await unparsable();
   co_return false;
 }
 
-// The library can't read it. When the server can't either, its own error is the answer; else on_unparsable decides.
+// The library can't read it. When the server can't either, its own error is the answer; else on_unparsable
+// decides.
 boost::asio::awaitable<void> interception::unparsable() {
   session_.on().counters.statements_classified[metrics::statement_class::unparsable].add();
   const policies::policy& policy = settings_->policies.policy;
-  if (policy.mode != policies::policy_mode::enforce || policy.on_unparsable == verdict::allow) co_return co_await forward();
+  if (policy.mode != policies::policy_mode::enforce || policy.on_unparsable == verdict::allow)
+    co_return co_await forward();
   if (!is_execute() && session_.state().pipeline().status() != core::transaction_status::failed) {
     const auto tried = co_await server_.try_parse(text_, own_end());
     if (!tried) co_return;
     if (!tried->ok()) {
-      // "cannot insert multiple commands into a prepared statement" has no position: the text itself was read.
-      const bool read = tried->sqlstate == protocol::sqlstate::syntax_error && field_of(tried->error, 'P').empty();
+      // "cannot insert multiple commands into a prepared statement" has no position: the text itself was
+      // read.
+      const bool read =
+          tried->sqlstate == protocol::sqlstate::syntax_error && field_of(tried->error, 'P').empty();
       if (!read) co_return co_await fail_with(tried->error);
       server_has_failed_ = own_end() == dialogue_end::flush;
       if (server_.status() == 'T' || server_.status() == 'E') {
@@ -190,27 +218,35 @@ boost::asio::awaitable<void> interception::unparsable() {
     }
   }
   const bool too_long = parsed_.error->failure == sql::parse_failure::too_long;
-  const report unread{.sqlstate = std::string(too_long ? protocol::sqlstate::program_limit_exceeded : protocol::sqlstate::feature_not_supported),
-                   .message = too_long ? "statement is too long to be examined for schema changes"
-                                       : "statement can't be examined for schema changes",
-                   .detail = too_long ? "It has " + std::to_string(text_.size()) + " bytes; the parser takes at most " +
-                                            std::to_string(sql::parse_limit_bytes) + " (limits.parse_bytes)."
-                                      : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell what the statement locks.",
-                   .hint = "Let such statements through with policies.on_unparsable: allow, or run it directly on the server. "
-                           "See docs/limitations.md."};
+  const report unread{
+      .sqlstate = std::string(too_long ? protocol::sqlstate::program_limit_exceeded
+                                       : protocol::sqlstate::feature_not_supported),
+      .message = too_long ? "statement is too long to be examined for schema changes"
+                          : "statement can't be examined for schema changes",
+      .detail = too_long ? "It has " + std::to_string(text_.size()) + " bytes; the parser takes at most " +
+                               std::to_string(sql::parse_limit_bytes) + " (limits.parse_bytes)."
+                         : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell "
+                           "what the statement locks.",
+      .hint =
+          "Let such statements through with policies.on_unparsable: allow, or run it directly on the server. "
+          "See docs/limitations.md."};
   co_await refuse_undecided(unread);
 }
 
-// SQL's EXECUTE reaches statements that the protocol prepared, which may be anything: they are judged as if they stood here.
+// SQL's EXECUTE reaches statements that the protocol prepared, which may be anything: they are judged as if
+// they stood here.
 void interception::follow_executes() {
   for (const sql::statement& s : parsed_.statements) {
     const sql::statement* at = &s;
-    if (const auto* explained = at->as<sql::explain>(); explained != nullptr && explained->body) at = explained->body.get();
+    if (const auto* explained = at->as<sql::explain>(); explained != nullptr && explained->body)
+      at = explained->body.get();
     const auto* execute = at->as<sql::execute>();
     if (execute == nullptr) continue;
     const core::suspect prepared = session_.state().prepared().statement(execute->name);
     if (prepared == nullptr) continue;
-    sql::parsed inner = sql::parse(prepared->text, {.standard_conforming_strings = session_.state().lexical().standard_conforming_strings});
+    sql::parsed inner =
+        sql::parse(prepared->text,
+                   {.standard_conforming_strings = session_.state().lexical().standard_conforming_strings});
     if (!inner.ok()) {  // on_unparsable decides of it, as it would of the statement itself
       parsed_.error = std::move(inner.error);
       return;
@@ -219,11 +255,13 @@ void interception::follow_executes() {
   }
 }
 
-// LOCK TABLE takes no snapshot: where a transaction has only one, what it reads afterwards shows what was committed while it waited.
-// A query of ours before it would take that away. None: the session ended, or the client was answered.
+// LOCK TABLE takes no snapshot: where a transaction has only one, what it reads afterwards shows what was
+// committed while it waited. A query of ours before it would take that away. None: the session ended, or the
+// client was answered.
 boost::asio::awaitable<std::optional<bool>> interception::must_not_read() {
-  const bool only_locks = std::all_of(parsed_.statements.begin(), parsed_.statements.end(),
-                                      [](const sql::statement& s) { return s.as<sql::lock_table>() != nullptr; });
+  const bool only_locks =
+      std::all_of(parsed_.statements.begin(), parsed_.statements.end(),
+                  [](const sql::statement& s) { return s.as<sql::lock_table>() != nullptr; });
   if (!only_locks || session_.state().pipeline().status() != core::transaction_status::open) co_return false;
   const auto shown = co_await server_.run_sql(own_end(), "SHOW transaction_isolation", "SHOW lock_timeout");
   if (!shown) co_return std::nullopt;
@@ -232,7 +270,8 @@ boost::asio::awaitable<std::optional<bool>> interception::must_not_read() {
     co_return std::nullopt;
   }
   if (shown->rows.size() != 2 || shown->rows.front().empty() || shown->rows.back().empty()) {
-    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the gateway's requests");
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                 "the server's answers do not match the gateway's requests");
     co_return std::nullopt;
   }
   lock_timeout_ = control::text(shown->rows.back().front(), 0);
@@ -263,7 +302,8 @@ boost::asio::awaitable<bool> interception::read_facts() {
       co_return false;
     }
     if (answer->rows.empty()) {
-      session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server's answers do not match the gateway's requests");
+      session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                   "the server's answers do not match the gateway's requests");
       co_return false;
     }
     if (auto names = control::decode_resolution(request, answer->rows.front())) {
@@ -306,26 +346,32 @@ void interception::mark_fresh(const policies::fact_request& request) {
 void interception::decide() {
   const core::pipeline& pipeline = session_.state().pipeline();
   history_ = session_.memory().history;
-  policies::session_facts who{.role = names_known_ ? names_.session.current_user : session_.who().user,
-                              .application = session_.application(),
-                              .database = session_.who().database,
-                              .in_transaction = pipeline.status() != core::transaction_status::idle,
-                              .alone_in_message = parsed_.statements.size() == 1 && !pipeline.executed_unsynced(),
-                              .guarded = true,
-                              .lock_timeout = {}};
+  policies::session_facts who{
+      .role = names_known_ ? names_.session.current_user : session_.who().user,
+      .application = session_.application(),
+      .database = session_.who().database,
+      .in_transaction = pipeline.status() != core::transaction_status::idle,
+      .alone_in_message = parsed_.statements.size() == 1 && !pipeline.executed_unsynced(),
+      .guarded = true,
+      .lock_timeout = {}};
   const std::string_view text = parsed_text_.empty() ? std::string_view(text_) : parsed_text_;
   for (const auto& [prepared, inner] : executed_) {
     for (const sql::statement& s : inner.statements) {
-      decisions_.push_back({&s, prepared, policies::decide({s, prepared, facts_.snapshot, who, history_}, settings_->policies.policy)});
-      for (policies::finding& f : decisions_.back().decision.reported) f.at = -1;  // positions in a text the client did not send now
+      decisions_.push_back(
+          {&s, prepared,
+           policies::decide({s, prepared, facts_.snapshot, who, history_}, settings_->policies.policy)});
+      for (policies::finding& f : decisions_.back().decision.reported)
+        f.at = -1;  // positions in a text the client did not send now
     }
   }
   for (const sql::statement& s : parsed_.statements) {
-    decisions_.push_back({&s, text, policies::decide({s, text, facts_.snapshot, who, history_}, settings_->policies.policy)});
+    decisions_.push_back(
+        {&s, text, policies::decide({s, text, facts_.snapshot, who, history_}, settings_->policies.policy)});
     history_.add(s);
     if (const auto* t = s.as<sql::transaction>()) {
       if (t->action == sql::transaction_action::begin) who.in_transaction = true;
-      if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback) who.in_transaction = false;
+      if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback)
+        who.in_transaction = false;
     }
   }
 }
@@ -350,19 +396,27 @@ boost::asio::awaitable<void> interception::carry_out() {
   }
   // A statement of SQL's own that prepares or runs something suspicious is followed by name.
   for (const sql::statement& s : parsed_.statements) {
-    if (const auto* prepared = s.as<sql::prepare>()) session_.state().prepared().prepared_in_sql(prepared->name, text_);
+    if (const auto* prepared = s.as<sql::prepare>())
+      session_.state().prepared().prepared_in_sql(prepared->name, text_);
   }
   // A failed transaction runs nothing but its end; the server says so better.
-  if (session_.state().pipeline().status() == core::transaction_status::failed && parsed_.statements.size() == 1) co_return co_await forward();
+  if (session_.state().pipeline().status() == core::transaction_status::failed &&
+      parsed_.statements.size() == 1)
+    co_return co_await forward();
 
   if (refused != nullptr) co_return co_await refuse(refused->decision);
   if (overridden) action_ = audit::action_taken::overridden;
   if (rewritten != nullptr) {
     concurrent_index way(*this, *rewritten->statement, rewritten->decision);
     switch (way.possible()) {
-      case concurrent_index::answer::yes: warn(); co_return co_await way.run();
-      case concurrent_index::answer::no_refuse: co_return co_await refuse(rewritten->decision);
-      case concurrent_index::answer::no_guard: guarded = true; break;
+      case concurrent_index::answer::yes:
+        warn();
+        co_return co_await way.run();
+      case concurrent_index::answer::no_refuse:
+        co_return co_await refuse(rewritten->decision);
+      case concurrent_index::answer::no_guard:
+        guarded = true;
+        break;
     }
   }
   warn();
@@ -370,19 +424,27 @@ boost::asio::awaitable<void> interception::carry_out() {
     guarded_ddl way(*this);
     co_return co_await way.run();
   }
-  const bool enforced = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) { return d.decision.mode == policies::policy_mode::enforce; });
-  if (enforced && concurrent_index::is_concurrent(parsed_)) co_return co_await concurrent_index::run_as_written(*this);
-  const bool ddl = parsed_.statements.size() == 1 && (parsed_.statements.front().ddl || parsed_.statements.front().as<sql::vacuum>() != nullptr);
+  const bool enforced = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) {
+    return d.decision.mode == policies::policy_mode::enforce;
+  });
+  if (enforced && concurrent_index::is_concurrent(parsed_))
+    co_return co_await concurrent_index::run_as_written(*this);
+  const bool ddl =
+      parsed_.statements.size() == 1 &&
+      (parsed_.statements.front().ddl || parsed_.statements.front().as<sql::vacuum>() != nullptr);
   if (ddl && names_known_ && is_execute()) {
     const bool afresh = co_await begin_afresh();
     if (afresh) {
       const auto answer = co_await server_.run_unit(statement_unit(), clock::time_point::max());
-      if (answer && answer->error.empty()) answer_succeeded(*answer);
-      else if (answer) answer_failed(*answer);
+      if (answer && answer->error.empty())
+        answer_succeeded(*answer);
+      else if (answer)
+        answer_failed(*answer);
       co_return;
     }
   }
-  if (settings && answers_little(parsed_) && has_setting_bounds(*settings_) && own_end() == dialogue_end::sync) {
+  if (settings && answers_little(parsed_) && has_setting_bounds(*settings_) &&
+      own_end() == dialogue_end::sync) {
     // Kept until the bounds are applied, so that the NOTICE stands before ReadyForQuery.
     const auto answer = co_await server_.run_unit(message_, clock::time_point::max());
     if (!answer) co_return;
@@ -394,8 +456,10 @@ boost::asio::awaitable<void> interception::carry_out() {
   }
   if (settings) {
     for (const sql::statement& s : parsed_.statements) {
-      if (const auto* role = s.as<sql::alter_role_set>()) tell_bound_of_default(session_, *settings_, role->setting);
-      if (const auto* system = s.as<sql::alter_system>()) tell_bound_of_default(session_, *settings_, system->setting);
+      if (const auto* role = s.as<sql::alter_role_set>())
+        tell_bound_of_default(session_, *settings_, role->setting);
+      if (const auto* system = s.as<sql::alter_system>())
+        tell_bound_of_default(session_, *settings_, system->setting);
     }
   }
   co_await forward();
@@ -413,9 +477,14 @@ void interception::warn() {
 }
 
 report interception::to_report(const policies::refusal& refusal) const {
-  report out{.sqlstate = refusal.sqlstate, .message = refusal.message, .detail = refusal.detail, .hint = refusal.hint};
+  report out{.sqlstate = refusal.sqlstate,
+             .message = refusal.message,
+             .detail = refusal.detail,
+             .hint = refusal.hint};
   if (refusal.first != nullptr) {
-    if (parsed_text_.empty()) out.position = character_position(text_, refusal.first->at, session_.state().client_encoding() == "UTF8");
+    if (parsed_text_.empty())
+      out.position =
+          character_position(text_, refusal.first->at, session_.state().client_encoding() == "UTF8");
     out.schema = refusal.first->schema;
     out.table = refusal.first->table;
     out.column = refusal.first->column;
@@ -430,7 +499,8 @@ boost::asio::awaitable<void> interception::refuse(const policies::decision& deci
   co_await refuse(what);
 }
 
-// The client gets an error in place of its statement, and the server is brought to the state that the client concludes from it.
+// The client gets an error in place of its statement, and the server is brought to the state that the client
+// concludes from it.
 boost::asio::awaitable<void> interception::refuse(const report& what) {
   action_ = audit::action_taken::refused;
   outcome_ = audit::outcome::failed;
@@ -459,7 +529,8 @@ boost::asio::awaitable<void> interception::refuse(const report& what) {
 boost::asio::awaitable<void> interception::refuse_undecided(const report& what) {
   co_await refuse(what);
   const bool short_enough = text_.size() <= sql::parse_limit_bytes;
-  audit::audit_record record = new_record(short_enough ? sql::normalise(text_, session_.state().lexical()) : std::string(sql::command_word(text_)));
+  audit::audit_record record = new_record(short_enough ? sql::normalise(text_, session_.state().lexical())
+                                                       : std::string(sql::command_word(text_)));
   record.verdict = verdict::block;
   session_.on().shared.audit.record(record);
 }
@@ -477,8 +548,10 @@ boost::asio::awaitable<void> interception::fail_with(const protocol::byte_buffer
     if (!co_await server_.synchronise()) co_return;
     session_.state().pipeline().batch_undone();
   }
-  if (query) session_.send_to_client(ready_for_query(server_.status()));
-  else session_.state().discard_until_sync();  // the server has been synchronised by us
+  if (query)
+    session_.send_to_client(ready_for_query(server_.status()));
+  else
+    session_.state().discard_until_sync();  // the server has been synchronised by us
 }
 
 boost::asio::awaitable<void> interception::forward() {
@@ -490,7 +563,9 @@ boost::asio::awaitable<void> interception::forward() {
 
 boost::asio::awaitable<bool> interception::begin_afresh() {
   const core::pipeline& pipeline = session_.state().pipeline();
-  if (!is_execute() || bind_.empty() || pipeline.executed_unsynced() || pipeline.status() != core::transaction_status::idle) co_return false;
+  if (!is_execute() || bind_.empty() || pipeline.executed_unsynced() ||
+      pipeline.status() != core::transaction_status::idle)
+    co_return false;
   const auto next = co_await session_.peek_client(clock::time_point::max());
   if (!next || *next != 'S') co_return false;
   const bool ended = co_await server_.synchronise();
@@ -501,8 +576,10 @@ protocol::byte_buffer interception::statement_unit() const {
   if (!is_execute()) return message_;
   protocol::byte_buffer out;
   protocol::writer w(out);
-  const auto execute = protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
-  if (execute && !execute->portal.empty()) protocol::encode(w, protocol::close{protocol::named_object::portal, execute->portal});
+  const auto execute =
+      protocol::decode_execute(core::byte_view(message_).subspan(protocol::frame_header_size));
+  if (execute && !execute->portal.empty())
+    protocol::encode(w, protocol::close{protocol::named_object::portal, execute->portal});
   w.raw(bind_);
   w.raw(message_);
   protocol::encode(w, protocol::sync{});
@@ -522,9 +599,12 @@ void interception::answer_failed(const unit_answer& answer) {
   session_.on().counters.errors.add(answer.sqlstate);
   session_.send_to_client(answer.messages);
   session_.send_to_client(answer.error);
-  // The server has been synchronised by us: what the client sent behind the statement is dropped up to its own Sync.
-  if (is_execute()) session_.state().discard_until_sync();
-  else session_.send_to_client(ready_for_query(server_.status()));
+  // The server has been synchronised by us: what the client sent behind the statement is dropped up to its
+  // own Sync.
+  if (is_execute())
+    session_.state().discard_until_sync();
+  else
+    session_.send_to_client(ready_for_query(server_.status()));
 }
 
 // A guarded statement that came to nothing: told like a refusal, counted as what it was.
@@ -567,7 +647,8 @@ void interception::remember(bool succeeded) {
   session_memory& memory = session_.memory();
   if (succeeded) {
     memory.history = history_;
-    const bool strong = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) { return d.decision.guarded; });
+    const bool strong = std::any_of(decisions_.begin(), decisions_.end(),
+                                    [](const decided& d) { return d.decision.guarded; });
     if (strong && !memory.holding_since) memory.holding_since = clock::now();
   }
 }
@@ -583,9 +664,11 @@ void interception::tell_audit() {
     const auto& findings = d.decision.reported;
     const auto& metrics = session_.metrics();
     for (const policies::finding& f : findings) metrics.count_ddl(f.rule, counted(f.action, d.decision.mode));
-    for (const policies::finding& f : d.decision.overridden) metrics.count_ddl(f.rule, metrics::ddl_action::overridden);
+    for (const policies::finding& f : d.decision.overridden)
+      metrics.count_ddl(f.rule, metrics::ddl_action::overridden);
     if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
-    if (findings.empty() && d.decision.overridden.empty()) metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
+    if (findings.empty() && d.decision.overridden.empty())
+      metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
     audit::audit_record record = new_record(sql::normalise(statement_text(d), session_.state().lexical()));
     record.findings = findings;
     record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());

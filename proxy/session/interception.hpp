@@ -1,9 +1,10 @@
 #pragma once
-// What happens to a statement that the pre-filter did not call harmless: parse -> names and facts -> rules -> verdict -> run, guard,
-// rewrite or refuse. A coroutine on the session's thread; the client's direction is parked meanwhile, everything before the statement
-// has been answered, everything behind it waits.
+// What happens to a statement that the pre-filter did not call harmless: parse -> names and facts -> rules ->
+// verdict -> run, guard, rewrite or refuse. A coroutine on the session's thread; the client's direction is
+// parked meanwhile, everything before the statement has been answered, everything behind it waits.
 //
-// This file reads a decision and picks the way; the ways are guarded_ddl.cpp, concurrent_index.cpp and setting_bounds.cpp.
+// This file reads a decision and picks the way; the ways are guarded_ddl.cpp, concurrent_index.cpp and
+// setting_bounds.cpp.
 
 #include "config/settings.hpp"
 #include "policies/engine.hpp"
@@ -29,7 +30,8 @@ struct report;
 
 class interception {
  public:
-  // `message`: a Query, a Parse whose text can't be kept, or an Execute; whole, unless it is too long (then its header).
+  // `message`: a Query, a Parse whose text can't be kept, or an Execute; whole, unless it is too long (then
+  // its header).
   interception(client_session& session, protocol::byte_buffer message, bool too_long, std::size_t length);
 
   boost::asio::awaitable<void> run();
@@ -62,9 +64,9 @@ class interception {
   boost::asio::awaitable<void> refuse_undecided(const report& what);
   boost::asio::awaitable<void> fail_with(const protocol::byte_buffer& server_error);
   boost::asio::awaitable<void> forward();
-  // An Execute that is alone before its Sync may be one that PostgreSQL runs only as the first thing of its transaction (VACUUM,
-  // CONCURRENTLY, CREATE DATABASE): our own look-ups came first, so the batch is ended and the portal bound again. False: that can't
-  // be done, or need not be.
+  // An Execute that is alone before its Sync may be one that PostgreSQL runs only as the first thing of its
+  // transaction (VACUUM, CONCURRENTLY, CREATE DATABASE): our own look-ups came first, so the batch is ended
+  // and the portal bound again. False: that can't be done, or need not be.
   boost::asio::awaitable<bool> begin_afresh();
   // The client's statement as messages that end in one ReadyForQuery and can be sent any number of times.
   protocol::byte_buffer statement_unit() const;
@@ -87,9 +89,9 @@ class interception {
   protocol::byte_buffer message_;
   bool too_long_;
   std::size_t length_;
-  std::string text_;                // as the client wrote it
-  std::string parsed_text_;         // the same in UTF-8, when the client's encoding is not safe to parse
-  protocol::byte_buffer bind_;      // of an Execute: its Bind, to bind again; empty when it was too big
+  std::string text_;            // as the client wrote it
+  std::string parsed_text_;     // the same in UTF-8, when the client's encoding is not safe to parse
+  protocol::byte_buffer bind_;  // of an Execute: its Bind, to bind again; empty when it was too big
   sql::parsed parsed_;
   std::vector<std::pair<std::string, sql::parsed>> executed_;  // what SQL's EXECUTE runs, with its text
   control::facts facts_;

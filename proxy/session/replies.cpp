@@ -37,9 +37,15 @@ protocol::byte_buffer make(char type, std::string_view severity, const report& w
 
 }  // namespace
 
-protocol::byte_buffer error(const report& what) { return make('E', "ERROR", what); }
-protocol::byte_buffer notice(const report& what) { return make('N', "NOTICE", what); }
-protocol::byte_buffer warning(const report& what) { return make('N', "WARNING", what); }
+protocol::byte_buffer error(const report& what) {
+  return make('E', "ERROR", what);
+}
+protocol::byte_buffer notice(const report& what) {
+  return make('N', "NOTICE", what);
+}
+protocol::byte_buffer warning(const report& what) {
+  return make('N', "WARNING", what);
+}
 
 protocol::byte_buffer fatal(std::string_view sqlstate, std::string_view message) {
   return make('E', "FATAL", {.sqlstate = std::string(sqlstate), .message = std::string(message)});
@@ -87,7 +93,9 @@ protocol::byte_buffer with_position_moved(protocol::bytes error_message, int at,
     const std::string_view text = in.cstring();
     w.character(letter);
     int position = 0;
-    if (letter == 'P' && std::from_chars(text.data(), text.data() + text.size(), position).ec == std::errc{} && position >= at) {
+    if (letter == 'P' &&
+        std::from_chars(text.data(), text.data() + text.size(), position).ec == std::errc{} &&
+        position >= at) {
       w.cstring(std::to_string(position - inserted < at ? at : position - inserted));
     } else {
       w.cstring(text);

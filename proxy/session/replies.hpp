@@ -24,15 +24,15 @@ protocol::byte_buffer notice(const report& what);
 protocol::byte_buffer warning(const report& what);
 protocol::byte_buffer ready_for_query(char transaction_status);
 
-// Byte offset in a query string -> 1-based position in characters, as PostgreSQL counts them in the client's encoding (UTF-8; other
-// encodings are counted by bytes).
+// Byte offset in a query string -> 1-based position in characters, as PostgreSQL counts them in the client's
+// encoding (UTF-8; other encodings are counted by bytes).
 int character_position(std::string_view text, std::int32_t byte_offset, bool utf8);
 
 // A field of an ErrorResponse or NoticeResponse of the server, by its letter; empty when it is not there.
 std::string_view field_of(protocol::bytes message, char letter);
 
-// The server's ErrorResponse with its position moved: statements that were sent with `inserted` extra characters at character
-// `at` (1-based) report positions in the text the client wrote.
+// The server's ErrorResponse with its position moved: statements that were sent with `inserted` extra
+// characters at character `at` (1-based) report positions in the text the client wrote.
 protocol::byte_buffer with_position_moved(protocol::bytes error_message, int at, int inserted);
 
 }  // namespace tidegate::session

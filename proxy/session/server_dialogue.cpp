@@ -9,7 +9,8 @@
 namespace tidegate::session {
 namespace {
 
-// Never the client's: names that begin so are refused to nobody, but "tidegate" as a prepared statement is ours.
+// Never the client's: names that begin so are refused to nobody, but "tidegate" as a prepared statement is
+// ours.
 constexpr std::string_view own_name = "tidegate";
 // Answers of guarded statements are a tag and a few notices.
 constexpr std::size_t largest_kept_answer = 4 << 20;
@@ -34,11 +35,14 @@ void finish(protocol::writer& w, dialogue_end end) {
   w.end_message();
 }
 
-char type_of(core::byte_view message) { return static_cast<char>(message[0]); }
+char type_of(core::byte_view message) {
+  return static_cast<char>(message[0]);
+}
 
 }  // namespace
 
-boost::asio::awaitable<std::optional<own_answer>> server_dialogue::run(std::vector<own_statement> statements, dialogue_end end) {
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::run(std::vector<own_statement> statements,
+                                                                       dialogue_end end) {
   protocol::byte_buffer out;
   protocol::writer w(out);
   for (const own_statement& s : statements) {
@@ -65,12 +69,14 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::run(std::vect
   co_return co_await collect(statements.size(), end);
 }
 
-boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::size_t statements, dialogue_end end) {
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::size_t statements,
+                                                                           dialogue_end end) {
   own_answer answer;
   std::size_t closes = 0;
   std::size_t bytes = 0;
   for (;;) {
-    // Two CloseCompletes before and two after each statement; by Flush nothing else says that the answer is whole.
+    // Two CloseCompletes before and two after each statement; by Flush nothing else says that the answer is
+    // whole.
     if (end == dialogue_end::flush && (closes == 4 * statements || !answer.error.empty())) co_return answer;
     const auto message = co_await session_.next_server_message(clock::time_point::max());
     if (!message) co_return std::nullopt;
@@ -80,8 +86,12 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::
       co_return std::nullopt;
     }
     switch (type_of(*message)) {
-      case '3': ++closes; break;
-      case '2': answer.rows.emplace_back(); break;
+      case '3':
+        ++closes;
+        break;
+      case '2':
+        answer.rows.emplace_back();
+        break;
       case 'D': {
         protocol::reader in(message->subspan(protocol::frame_header_size));
         control::text_row row;
@@ -101,13 +111,17 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::
         now_at(static_cast<char>((*message)[protocol::frame_header_size]));
         co_return answer;
       case 'A':
-      case 'S': pass_on(*message); break;
-      default: break;  // ParseComplete, CommandComplete, notices about our own statements
+      case 'S':
+        pass_on(*message);
+        break;
+      default:
+        break;  // ParseComplete, CommandComplete, notices about our own statements
     }
   }
 }
 
-boost::asio::awaitable<std::optional<unit_answer>> server_dialogue::run_unit(protocol::byte_buffer messages, clock::time_point until) {
+boost::asio::awaitable<std::optional<unit_answer>> server_dialogue::run_unit(protocol::byte_buffer messages,
+                                                                             clock::time_point until) {
   session_.send_to_server(messages);
   unit_answer answer;
   for (;;) {
@@ -129,9 +143,12 @@ boost::asio::awaitable<std::optional<unit_answer>> server_dialogue::run_unit(pro
         break;
       case '1':
       case '2':
-      case '3': break;  // of the messages that were sent again; the client has had its own
+      case '3':
+        break;  // of the messages that were sent again; the client has had its own
       case 'A':
-      case 'S': pass_on(*message); break;
+      case 'S':
+        pass_on(*message);
+        break;
       default:
         answer.messages.insert(answer.messages.end(), message->begin(), message->end());
         if (answer.messages.size() > largest_kept_answer) {
@@ -151,7 +168,8 @@ boost::asio::awaitable<bool> server_dialogue::synchronise() {
   co_return answer.has_value();
 }
 
-boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std::string_view text, dialogue_end end) {
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std::string_view text,
+                                                                             dialogue_end end) {
   protocol::byte_buffer out;
   protocol::writer w(out);
   close(w, 'S');

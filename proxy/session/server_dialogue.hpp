@@ -1,11 +1,12 @@
 #pragma once
-// Statements of the gateway's own on the client's server connection, while an interception has it: sent by the extended protocol
-// under a name of ours, their answers taken away again, so that the client's unnamed statement and portal stay as they are. What
-// comes unasked meanwhile (ParameterStatus, NotificationResponse) is passed on.
+// Statements of the gateway's own on the client's server connection, while an interception has it: sent by
+// the extended protocol under a name of ours, their answers taken away again, so that the client's unnamed
+// statement and portal stay as they are. What comes unasked meanwhile (ParameterStatus, NotificationResponse)
+// is passed on.
 
+#include "protocol/bytes.hpp"
 #include "proxy/control/query_result.hpp"
 #include "proxy/core/session.hpp"
-#include "protocol/bytes.hpp"
 
 #include <chrono>
 #include <optional>
@@ -19,7 +20,8 @@ namespace tidegate::session {
 
 class client_session;
 
-// How statements of ours are ended: by Sync between messages of the client, by Flush inside its unsynced batch.
+// How statements of ours are ended: by Sync between messages of the client, by Flush inside its unsynced
+// batch.
 enum class dialogue_end : std::uint8_t { sync, flush };
 
 struct own_statement {
@@ -35,12 +37,13 @@ struct own_answer {
   bool ok() const { return error.empty(); }
 };
 
-// What a statement of the client answered: everything but the final ReadyForQuery, kept until it is decided what to do with it.
+// What a statement of the client answered: everything but the final ReadyForQuery, kept until it is decided
+// what to do with it.
 struct unit_answer {
   protocol::byte_buffer messages;  // to be passed on
   protocol::byte_buffer error;     // its ErrorResponse, whole; empty: it succeeded
   std::string sqlstate;
-  bool timed_out = false;          // the deadline passed and the server was asked to cancel
+  bool timed_out = false;  // the deadline passed and the server was asked to cancel
 };
 
 class server_dialogue {
@@ -50,7 +53,8 @@ class server_dialogue {
   explicit server_dialogue(client_session& session) : session_(session) {}
 
   // One round trip; after an error the rest is skipped. None: the session has ended.
-  boost::asio::awaitable<std::optional<own_answer>> run(std::vector<own_statement> statements, dialogue_end end);
+  boost::asio::awaitable<std::optional<own_answer>> run(std::vector<own_statement> statements,
+                                                        dialogue_end end);
   // The same with statements that have no parameters.
   template <class... Text>
   boost::asio::awaitable<std::optional<own_answer>> run_sql(dialogue_end end, Text&&... sql) {
@@ -58,15 +62,17 @@ class server_dialogue {
     (statements.push_back(own_statement{std::string(std::forward<Text>(sql)), {}}), ...);
     return run(std::move(statements), end);
   }
-  // Sends messages that end in one ReadyForQuery (a Query, or Bind … Sync) and keeps the answer. When `until` passes first, the
-  // server is asked to cancel, and its answer is awaited. None: the session has ended, or the answer was too big to keep.
-  boost::asio::awaitable<std::optional<unit_answer>> run_unit(protocol::byte_buffer messages, clock::time_point until);
+  // Sends messages that end in one ReadyForQuery (a Query, or Bind … Sync) and keeps the answer. When `until`
+  // passes first, the server is asked to cancel, and its answer is awaited. None: the session has ended, or
+  // the answer was too big to keep.
+  boost::asio::awaitable<std::optional<unit_answer>> run_unit(protocol::byte_buffer messages,
+                                                              clock::time_point until);
   // A lone Sync: ends the implicit transaction of the batch so far.
   boost::asio::awaitable<bool> synchronise();
   // Whether the server's own parser takes the text (hazards.md, on_unparsable). The error, if it does not.
   boost::asio::awaitable<std::optional<own_answer>> try_parse(std::string_view text, dialogue_end end);
-  // Makes the server fail what surrounds the next statement, so that its state is what the client is told: a refused statement in a
-  // transaction leaves the transaction failed. The server's error is taken away.
+  // Makes the server fail what surrounds the next statement, so that its state is what the client is told: a
+  // refused statement in a transaction leaves the transaction failed. The server's error is taken away.
   boost::asio::awaitable<bool> fail(dialogue_end end);
 
   // The transaction status of the last ReadyForQuery.

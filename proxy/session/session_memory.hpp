@@ -1,5 +1,6 @@
 #pragma once
-// What the decisions of a session remember from one statement to the next. Sessions that never ran anything suspicious have none.
+// What the decisions of a session remember from one statement to the next. Sessions that never ran anything
+// suspicious have none.
 
 #include "policies/transaction_history.hpp"
 

@@ -1,7 +1,8 @@
 #pragma once
-// locks.clamp: what a client sets of lock_timeout, statement_timeout and idle_in_transaction_session_timeout is brought back within
-// the policy's bounds right after it was set, in whatever way it was set (SET, RESET, DISCARD, set_config, startup options, ALTER
-// ROLE … SET), by asking the server what is in force. A NOTICE says so.
+// locks.clamp: what a client sets of lock_timeout, statement_timeout and idle_in_transaction_session_timeout
+// is brought back within the policy's bounds right after it was set, in whatever way it was set (SET, RESET,
+// DISCARD, set_config, startup options, ALTER ROLE … SET), by asking the server what is in force. A NOTICE
+// says so.
 
 #include "config/settings.hpp"
 #include "policies/sql/statement.hpp"
@@ -18,7 +19,9 @@ boost::asio::awaitable<bool> keep_settings_in_bounds(client_session& session, se
                                                      const config::settings& settings, dialogue_end end);
 
 bool has_setting_bounds(const config::settings& settings);
-// ALTER ROLE, DATABASE or SYSTEM … SET gives later sessions another default: says that those through the gateway keep the bound.
-void tell_bound_of_default(client_session& session, const config::settings& settings, const sql::variable_set& setting);
+// ALTER ROLE, DATABASE or SYSTEM … SET gives later sessions another default: says that those through the
+// gateway keep the bound.
+void tell_bound_of_default(client_session& session, const config::settings& settings,
+                           const sql::variable_set& setting);
 
 }  // namespace tidegate::session
