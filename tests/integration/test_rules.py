@@ -33,7 +33,7 @@ def refusal(messages: list[wire.Message]) -> dict[str, str]:
 DANGEROUS = {
     "type change": "ALTER TABLE orders ALTER COLUMN customer TYPE bigint",
     "not null": "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
-    "volatile default": "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()",
+    "volatile default": "ALTER TABLE orders ADD COLUMN token text DEFAULT md5(random()::text)",
     "validating check": "ALTER TABLE orders ADD CONSTRAINT positive CHECK (customer > 0)",
     "unique": "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (customer, id)",
     "rename column": "ALTER TABLE orders RENAME COLUMN customer TO client",
@@ -245,6 +245,8 @@ DISGUISES = {
 
 @pytest.mark.parametrize("sql", DISGUISES.values(), ids=DISGUISES.keys())
 def test_disguised_ddl_is_ddl_to_the_server(postgres, sql):
+    if "BEGIN ATOMIC" in sql and postgres.version() < 140000:
+        pytest.skip("PostgreSQL 12 and 13 know no BEGIN ATOMIC")
     with wire.Wire.connect(postgres.host, postgres.port).login() as direct:
         assert wire.errors(direct.query(sql)) == []
     assert postgres.execute("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'note'") == [(0,)]
