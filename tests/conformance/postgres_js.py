@@ -51,7 +51,7 @@ export default Object.assign(wrapped, postgres)
 """
 
 
-def run_suite(suites: pathlib.Path, address: Address, postgres, out: pathlib.Path, _only: list[str]) -> Outcome:
+def run_suite(suites: pathlib.Path, address: Address, postgres, out: pathlib.Path, only: list[str]) -> Outcome:
     source = suites / "postgres-js"
     if not (source / "tests/index.js").exists():
         raise NotHere(str(source))
@@ -70,6 +70,9 @@ def run_suite(suites: pathlib.Path, address: Address, postgres, out: pathlib.Pat
     shutil.copy(source / "package.json", work)
     (work / "tests/bootstrap.js").write_text("export function exec() {}\n")
     (work / "tests/test.js").write_text(_HARNESS)
+    index = work / "tests/index.js"
+    for here in ("@localhost:5432/", "socket.connect(5432)"):   # tests that name PostgreSQL's usual port
+        index.write_text(index.read_text().replace(here, here.replace("5432", str(address.port))))
     if address.tls:
         (work / "src/index.js").rename(work / "src/plain.js")
         (work / "src/index.js").write_text(_WITH_TLS)
@@ -78,7 +81,9 @@ def run_suite(suites: pathlib.Path, address: Address, postgres, out: pathlib.Pat
     del environment["PGSSLMODE"], environment["PGDATABASE"]
     run(["node", "tests/index.js"], log=log, timeout=600, cwd=work, env=environment)
     lines = log.read_text(errors="replace").splitlines()
-    return dict(json.loads(line.split("\t", 1)[1]) for line in lines if line.startswith("RESULT\t"))
+    outcome = dict(json.loads(line.split("\t", 1)[1]) for line in lines if line.startswith("RESULT\t"))
+    # a test builds on those before it, so that all are run in any case
+    return {test: result for test, result in outcome.items() if not only or test in only}
 
 
 def baseline(outcome: Outcome, _suites: pathlib.Path) -> Outcome:

@@ -27,11 +27,22 @@ def run_suite(suites: pathlib.Path, address: Address, postgres, out: pathlib.Pat
     for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE"):   # tests of connection strings want them unset
         del environment[name]
     run(["/usr/bin/python3", "-m", "pytest", "-q", f"--junitxml={result}",
-         "--test-dsn", address.conninfo("psycopg_test"), *LEFT_OUT, *(only or ["tests"])],
+         "--test-dsn", address.conninfo("psycopg_test"), *LEFT_OUT, *([node(work, test) for test in only] or ["tests"])],
         log=out / "psycopg.log", timeout=1800, cwd=work, env=environment)
     if not result.exists():
         raise NotHere(f"a result of pytest: see {out / 'psycopg.log'}")
     return junit(result)
+
+
+def node(work: pathlib.Path, test: str) -> str:
+    """What pytest calls a test that JUnit's XML calls package.module.Class::name; anything else is given to it as it is."""
+    places, separator, name = test.partition("::")
+    parts = places.split(".")
+    for length in range(len(parts), 0, -1):
+        file = pathlib.Path(*parts[:length]).with_suffix(".py")
+        if separator and (work / file).is_file():
+            return "::".join([str(file), *parts[length:], name])
+    return test
 
 
 def baseline(outcome: Outcome, _suites: pathlib.Path) -> Outcome:
