@@ -1,5 +1,6 @@
 #include "policies/engine.hpp"
 
+#include "policies/locks.hpp"
 #include "policies/override_comment.hpp"
 #include "policies/policy_scope.hpp"
 #include "policies/registry.hpp"
@@ -32,12 +33,16 @@ std::string creation_schema(const catalog_snapshot& catalog) {
 bool created_before(const sql::qualified_name& relation, const lookup<relation_facts>& facts,
                     const catalog_snapshot& catalog, const transaction_history& history) {
   if (history.created(relation)) return true;
+  // a temporary one of the same name is another
+  const auto made = [&](const sql::qualified_name& name) {
+    return history.created(name) && !history.created_temporary(name);
+  };
   // the same relation under its other spelling
   if (facts && relation.schema.empty() &&
-      history.created({.database = {}, .schema = facts->schema, .name = relation.name}))
+      made({.database = {}, .schema = facts->schema, .name = relation.name}))
     return true;
   return !relation.schema.empty() && relation.schema == creation_schema(catalog) &&
-         history.created({.database = {}, .schema = {}, .name = relation.name});
+         made({.database = {}, .schema = {}, .name = relation.name});
 }
 
 // Rows of a table that was never analysed: as many as its pages can hold at most (MaxHeapTuplesPerPage).
@@ -47,8 +52,9 @@ double rows_at_most(const relation_facts& facts) {
   return facts.rows ? *facts.rows : static_cast<double>(*facts.bytes / page_bytes) * rows_per_page;
 }
 
+// A view has no size: what breaks with it are the queries over it.
 bool is_small(const relation_facts& facts, const policy& policy) {
-  return policy.trust_sizes && facts.bytes && *facts.bytes < policy.small_table_bytes &&
+  return facts.kind != 'v' && policy.trust_sizes && facts.bytes && *facts.bytes < policy.small_table_bytes &&
          rows_at_most(facts) < static_cast<double>(policy.small_table_rows);
 }
 
@@ -73,10 +79,11 @@ class decider {
     result_.locks = locks_taken(input_.statement, input_.catalog);
     result_.guarded =
         result_.mode != policy_mode::off &&
-        std::any_of(result_.locks.begin(), result_.locks.end(), [&](const relation_lock& lock) {
-          const standing where = standing_of(lock.relation, {});
-          return blocks_writes(lock.level) && where != standing::its_own && where != standing::missing;
-        });
+        (locks_unnamed(input_.statement) ||
+         std::any_of(result_.locks.begin(), result_.locks.end(), [&](const relation_lock& lock) {
+           const standing where = standing_of(lock.relation, {});
+           return blocks_writes(lock.level) && where != standing::its_own && where != standing::missing;
+         }));
     return std::move(result_);
   }
 
@@ -87,7 +94,7 @@ class decider {
       session.in_transaction = true;
       session.alone_in_message = false;
     }
-    const rule_input input{*part.statement, input_.text, input_.catalog, session, history_};
+    const rule_input input{*part.statement, input_.text, input_.catalog, session, history_, {}};
     for (const rule* each : all_rules()) {
       findings found;
       each->check(input, found);
@@ -102,7 +109,7 @@ class decider {
     if (!server_decides && !found.relations.empty()) {
       const standing where = standing_of(at_risk(found), part.schema);
       if (where == standing::its_own) return;
-      if (where == standing::small && by.kind != hazard::instant) return;
+      if (where == standing::small && by.kind != hazard::instant && !found.reaches_further) return;
       // PostgreSQL says best that there is no such relation, unless a statement before this one makes it
       if (where == standing::missing && input_.session.alone_in_message) return;
     }
@@ -147,8 +154,12 @@ class decider {
 
   // Comment and role must both allow it. Without the role the comment is mentioned and has no effect.
   void honour_override() {
-    if (result_.reported.empty() || input_.text.find("tidegate:allow=") == std::string_view::npos) return;
-    const auto comment = find_override(with_comments(input_.text, input_.statement.range));
+    const std::string_view text = input_.commented.data() != nullptr ? input_.commented : input_.text;
+    if (result_.reported.empty() || text.find("tidegate:allow=") == std::string_view::npos) return;
+    const auto comment =
+        find_override(input_.commented.data() != nullptr
+                          ? text
+                          : with_comments(text, std::span(&input_.statement.range, 1)).front());
     if (!comment) return;
     const auto named = [&](const finding& f) {
       return f.action > verdict::allow &&

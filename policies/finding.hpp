@@ -17,10 +17,12 @@ struct finding {
   verdict action = verdict::block;     // the engine fills in what the policy says
   lock_level lock = lock_level::none;  // the strongest lock the statement takes because of this
   std::vector<std::string> relations;  // "schema.name", quoted where needed; the first is the one at risk
-  bool rewritable = false;             // the statement can run CONCURRENTLY here and now, to the same effect
-  std::string message;                 // one line, lower case, no full stop: what would happen, on what
-  std::string detail;                  // which lock, what it blocks, how big
-  std::string hint;  // "Instead: …" with ready SQL; the engine adds how to override and the page
+  bool reaches_further =
+      false;                // it concerns relations of unknown size, too: a small one at risk is no excuse
+  bool rewritable = false;  // the statement can run CONCURRENTLY here and now, to the same effect
+  std::string message;      // one line, lower case, no full stop: what would happen, on what
+  std::string detail;       // which lock, what it blocks, how big
+  std::string hint;         // "Instead: …" with ready SQL; the engine adds how to override and the page
   std::vector<std::string> steps;  // the SQL of the safe way, one transaction each
   sql::position at = -1;           // byte offset in the query string
   std::string lacked_fact;         // which fact was not to be had and was assumed at its worst; empty: none

@@ -146,7 +146,9 @@ void add_others(lock_list& locks, const sql::alter_table& statement, const sql::
 }
 
 void of(const sql::alter_table& statement, lock_list& locks) {
-  const lock_level level = lock_of(statement);
+  lock_level level = lock_of(statement);
+  // the options of a view are part of what it means
+  if (statement.kind == sql::object_kind::view) level = lock_level::access_exclusive;
   const bool about_partitions =
       std::all_of(statement.commands.begin(), statement.commands.end(), [](const sql::alter_command& c) {
         return c.action == sql::alter_action::attach_partition ||
@@ -371,6 +373,16 @@ std::vector<relation_lock> locks_taken(const sql::statement& statement, const ca
     }
   }
   return all;
+}
+
+bool locks_unnamed(const sql::statement& statement) {
+  if (const auto* vacuum = statement.as<sql::vacuum>()) return vacuum->full && vacuum->relations.empty();
+  if (const auto* cluster = statement.as<sql::cluster>()) return !cluster->relation;
+  if (const auto* reindex = statement.as<sql::reindex>())
+    return !reindex->concurrently && reindex->target != sql::reindex_target::index &&
+           reindex->target != sql::reindex_target::table;
+  if (const auto* drop = statement.as<sql::drop>()) return drop->kind == sql::object_kind::schema;
+  return statement.tag == "DROP OWNED" || statement.tag == "REASSIGN OWNED";
 }
 
 }  // namespace tidegate::policies

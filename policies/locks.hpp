@@ -16,6 +16,10 @@ struct relation_lock;
 // Each relation once, with the strongest mode.
 std::vector<relation_lock> own_locks(const sql::statement& statement, const catalog_snapshot& catalog);
 
+// Whether it locks relations that it does not name: VACUUM FULL of everything, DROP SCHEMA, REINDEX DATABASE,
+// ….
+bool locks_unnamed(const sql::statement& statement);
+
 // What a subcommand asks for on the table itself. One strong subcommand lifts the whole ALTER.
 lock_level lock_of(const sql::alter_command& command);
 // Of the whole ALTER.

@@ -57,6 +57,8 @@ class comment_scanner {
 
   // Behind the last byte so far that is neither blank nor comment.
   std::size_t code_end() const { return code_end_; }
+  // Where it stopped because the text could mean two things; npos: it did not.
+  std::size_t certain_end() const { return certain_end_; }
 
  private:
   std::string_view line_comment() {
@@ -89,6 +91,7 @@ class comment_scanner {
     for (++at_; at_ < text_.size(); ++at_) {
       if (text_[at_] == '\\') {
         if (!escapes && at_ + 1 < text_.size() && text_[at_ + 1] == '\'') {
+          certain_end_ = at_;
           at_ = text_.size();
           return;
         }
@@ -127,6 +130,7 @@ class comment_scanner {
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t code_end_ = 0;
+  std::size_t certain_end_ = npos;
 };
 
 // Where the blanks and comments at the end of `text` begin.
@@ -145,9 +149,11 @@ std::size_t begin_of_code(std::string_view text) {
       ++at;
       continue;
     }
+    const auto pair = text.substr(at, 2);
+    if (pair != "--" && pair != "/*") break;
     comment_scanner comments(text.substr(at));
     const auto comment = comments.next();
-    if (comment.data() == nullptr || comments.code_end() != 0) break;
+    if (comment.data() == nullptr) break;
     at = static_cast<std::size_t>(comment.data() - text.data()) + comment.size();
     if (text.substr(at, 2) == "*/") at += 2;
   }
@@ -229,18 +235,35 @@ tags read_tags(std::string_view comment) {
 
 }  // namespace
 
-std::string_view with_comments(std::string_view text, sql::text_range range) {
-  const auto size = text.size();
-  const std::size_t first = std::min(static_cast<std::size_t>(std::max(range.begin, 0)), size);
-  const std::size_t last = std::clamp(static_cast<std::size_t>(std::max(range.end, 0)), first, size);
-  const std::size_t begin = end_of_code(text.substr(0, first));
-  std::size_t end = last + begin_of_code(text.substr(last));
-  if (end < size && text[end] == ';') {
-    // what follows the last semicolon belongs to the last statement
-    const std::size_t rest = end + 1 + begin_of_code(text.substr(end + 1));
-    if (rest == size) end = size;
+std::vector<std::string_view> with_comments(std::string_view text, std::span<const sql::text_range> ranges) {
+  const std::size_t size = text.size();
+  std::size_t certain = size;
+  if (ranges.size() > 0) {
+    comment_scanner all(text);
+    while (all.next().data() != nullptr) {
+    }
+    certain = std::min(all.certain_end(), size);
   }
-  return text.substr(begin, end - begin);
+  std::vector<std::string_view> found;
+  found.reserve(ranges.size());
+  std::size_t from = 0;  // behind the statement before
+  for (const sql::text_range& range : ranges) {
+    const std::size_t first = std::clamp(static_cast<std::size_t>(std::max(range.begin, 0)), from, size);
+    const std::size_t last = std::clamp(static_cast<std::size_t>(std::max(range.end, 0)), first, size);
+    const std::size_t begin = first <= certain ? from + end_of_code(text.substr(from, first - from)) : first;
+    std::size_t end = last;
+    if (last <= certain) {
+      end += begin_of_code(text.substr(last));
+      if (end < size && text[end] == ';') {
+        // what follows the last semicolon belongs to the last statement
+        const std::size_t rest = end + 1 + begin_of_code(text.substr(end + 1));
+        if (rest == size) end = size;
+      }
+    }
+    found.push_back(text.substr(begin, end - begin));
+    from = last;
+  }
+  return found;
 }
 
 std::optional<override_comment> find_override(std::string_view statement_text) {

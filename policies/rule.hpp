@@ -43,6 +43,8 @@ struct rule_input {
   const catalog_snapshot& catalog;
   const session_facts& session;
   const transaction_history& history;  // what this transaction did before
+  // The statement's own text with its comments (override_comment.hpp); null: to be found in `text`.
+  std::string_view commented = {};
 };
 
 using findings = std::vector<finding>;

@@ -59,9 +59,15 @@ std::string bytes_in_words(std::int64_t bytes) {
 }  // namespace
 
 subject subject_of(const rule_input& input, const sql::qualified_name& written) {
-  const auto found = input.catalog.relation(written);
   subject s;
   s.written = &written;
+  if (written.schema.empty() && input.history.created_temporary(written)) {
+    // the catalog knows another one, which it hides
+    s.sql = sql::quote_name(written);
+    s.full_name = sql::quote_name({.database = {}, .schema = "pg_temp", .name = written.name});
+    return s;
+  }
+  const auto found = input.catalog.relation(written);
   s.facts = found.facts;
   s.alone = stands_alone(input);
   s.certainly_missing = found.state == presence::missing && s.alone;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 namespace tidegate::policies {
@@ -19,7 +20,8 @@ bool is_temporary_schema(std::string_view schema) {
   return schema == "pg_temp" || schema.starts_with("pg_temp_");
 }
 
-bool created(const std::vector<entry>& entries, const sql::qualified_name& relation) {
+// The entry that made it, if nothing has dropped it since.
+const entry* creation(std::span<const entry> entries, const sql::qualified_name& relation) {
   for (auto it = entries.rbegin(); it != entries.rend(); ++it) {
     const bool temporary = it->what == kind::created_temporary;
     const bool made = temporary || it->what == kind::created_relation;
@@ -29,9 +31,25 @@ bool created(const std::vector<entry>& entries, const sql::qualified_name& relat
         it->relation.schema == relation.schema ||
         (temporary && (relation.schema.empty() || is_temporary_schema(relation.schema)) &&
          (it->relation.schema.empty() || is_temporary_schema(it->relation.schema)));
-    if (same_schema) return made;
+    if (same_schema) return made ? &*it : nullptr;
   }
-  return false;
+  return nullptr;
+}
+
+bool created(std::span<const entry> entries, const sql::qualified_name& relation) {
+  return creation(entries, relation) != nullptr;
+}
+
+// Behind it an unqualified name may mean another relation than before.
+bool may_change_names(const sql::statement& statement) {
+  if (const auto* set = statement.as<sql::variable_set>())
+    return set->form == sql::set_form::reset_all || set->name == "search_path" || set->name == "role" ||
+           set->name == "session_authorization";
+  if (const auto* query = statement.as<sql::query>())
+    return query->sets_settings || std::any_of(query->functions.begin(), query->functions.end(),
+                                               [](const auto& f) { return f.name == "set_config"; });
+  return statement.as<sql::discard>() != nullptr || statement.as<sql::do_block>() != nullptr ||
+         statement.as<sql::call>() != nullptr || statement.as<sql::execute>() != nullptr;
 }
 
 // Collects what one statement adds.
@@ -142,10 +160,18 @@ void transaction_history::add(const sql::statement& statement, bool existed) {
         entries_.push_back({kind::savepoint, {}, control->name});
         break;
       case release:
-        if (const auto it = mark(); it != entries_.rend()) entries_.erase(std::next(it).base());
+        if (const auto it = mark(); it != entries_.rend()) {
+          if (static_cast<std::size_t>(std::next(it).base() - entries_.begin()) < made_since_) --made_since_;
+          entries_.erase(std::next(it).base());
+        }
         break;
       case rollback_to:
-        if (const auto it = mark(); it != entries_.rend()) entries_.erase(it.base(), entries_.end());
+        // One that was set unseen, before anything here was done: nothing of it stands.
+        if (const auto it = mark(); it != entries_.rend())
+          entries_.erase(it.base(), entries_.end());
+        else
+          entries_.clear();
+        made_since_ = std::min(made_since_, entries_.size());
         break;
       case commit_prepared:
       case rollback_prepared:
@@ -156,15 +182,27 @@ void transaction_history::add(const sql::statement& statement, bool existed) {
 
   for (const statement_part& part : parts_of(statement))
     if (part.runs) recorder(entries_, part.schema, existed).record(*part.statement);
+  if (may_change_names(statement)) leave_the_past_to_the_catalog();
+}
+
+void transaction_history::forget_temporary_relations() {
+  std::erase_if(entries_, [](const entry& e) { return e.what == kind::created_temporary; });
+  made_since_ = std::min(made_since_, entries_.size());
 }
 
 void transaction_history::clear() {
   entries_.clear();
+  made_since_ = 0;
   open_ = false;
 }
 
 bool transaction_history::created(const sql::qualified_name& relation) const {
-  return policies::created(entries_, relation);
+  return policies::created(std::span(entries_).subspan(made_since_), relation);
+}
+
+bool transaction_history::created_temporary(const sql::qualified_name& relation) const {
+  const entry* made = creation(std::span(entries_).subspan(made_since_), relation);
+  return made != nullptr && made->what == kind::created_temporary;
 }
 
 bool transaction_history::added_not_valid(const sql::qualified_name& relation,

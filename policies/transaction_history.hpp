@@ -5,6 +5,7 @@
 
 #include "policies/sql/statement.hpp"
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,15 @@ class transaction_history {
   void add(const sql::statement& statement, bool existed = false);
   // The transaction ended: by COMMIT, ROLLBACK, or as the implicit transaction of a message.
   void clear();
+  // The catalog is about to be read under these names: what was made before is its to tell. It knows better:
+  // parts of the transaction may have been rolled back unseen, and names may mean something else by now.
+  void leave_the_past_to_the_catalog() { made_since_ = entries_.size(); }
+  // The same where no catalog can be read: a name may still not mean a temporary relation any more.
+  void forget_temporary_relations();
 
-  bool created(const sql::qualified_name& relation) const;  // by this transaction, and not dropped since
+  // By this transaction since then, and not dropped again.
+  bool created(const sql::qualified_name& relation) const;
+  bool created_temporary(const sql::qualified_name& relation) const;
   bool added_not_valid(const sql::qualified_name& relation, std::string_view constraint) const;
   bool has_strong_lock() const;
   bool has_strong_lock_on_other(const sql::qualified_name& relation) const;
@@ -42,6 +50,7 @@ class transaction_history {
 
  private:
   std::vector<entry> entries_;
+  std::size_t made_since_ = 0;
   bool open_ = false;
 };
 

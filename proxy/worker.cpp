@@ -334,11 +334,10 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
                                                : refusal_reason::server_unavailable]
         .add();
     if (is_authentication) counters_.auth_failures[metrics::auth_method_label::passthrough].add();
-    log::warning<"server_login_failed">(
-        {{"database", client.database},
-         {"server", endpoint->to_string()},
-         {"sqlstate", failure.sqlstate},
-         {"why", failure.detail.empty() ? std::string_view(failure.sqlstate) : failure.detail}});
+    log::warning<"server_login_failed">({{"database", client.database},
+                                         {"server", endpoint->to_string()},
+                                         {"sqlstate", failure.sqlstate},
+                                         {"why", failure.detail.empty() ? failure.message : failure.detail}});
     net::deadline say(context_.get_executor(), std::chrono::seconds(5));
     co_await client.channel.write(pool::to_error_response(failure), say);
     client.channel.transport().close();

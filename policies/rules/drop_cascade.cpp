@@ -52,7 +52,12 @@ void report(const rule_input& input, findings& out, const sql::qualified_name& n
   }
   f.message = "CASCADE drops whatever depends on " + std::string(what) + object.sql;
   f.detail = "ACCESS EXCLUSIVE on every relation concerned; lost are " + std::string(what_goes(kind)) + ".";
-  if (relation && object.facts) describe_dependents(f, *object.facts);
+  if (relation && object.facts) {
+    describe_dependents(f, *object.facts);
+    // which columns default to a sequence is not known
+    f.reaches_further = kind == object_kind::sequence || !object.facts->dependent_views.empty() ||
+                        !object.facts->referenced_by.empty();
+  }
   if (f.at < 0) f.at = input.statement.range.begin;
   advise(f, {"-- the same without CASCADE: PostgreSQL lists what depends on " + object.sql +
              "; drop those one by one first"});

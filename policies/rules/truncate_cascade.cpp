@@ -15,6 +15,7 @@ void check(const rule_input& input, findings& out) {
     if (table.certainly_missing) continue;
     if (table.facts && table.alone && table.facts->referenced_by.empty()) continue;
     finding f = finding_on(truncate_cascade_rule(), table);
+    f.reaches_further = true;
     f.message = "TRUNCATE CASCADE empties the tables that reference " + table.sql;
     f.detail = lock_in_words(f.lock, table) + ", and so does the lock on every table emptied along";
     if (table.facts) {

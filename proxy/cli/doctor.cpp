@@ -70,15 +70,15 @@ void advise_on_rights(const control::server_examination& server, std::vector<adv
                         "autovacuum is not recognised",
                     "GRANT pg_monitor TO " + role + ";"});
   if (!server.may_create_schema)
-    list.push_back({severity::warning,
+    list.push_back({severity::note,
                     "the control role " + role + " may not create the schema tidegate in " +
-                        ident(server.database) + ", where changes in phases keep their state",
+                        ident(server.database) + ", which changes in several steps will need",
                     "GRANT CREATE ON DATABASE " + ident(server.database) + " TO " + role + ";"});
   for (const std::string& owner : server.foreign_owners)
-    list.push_back(
-        {severity::warning,
-         "the control role " + role + " can't work on tables of " + ident(owner) + " in the background",
-         "GRANT " + ident(owner) + " TO " + role + ";"});
+    list.push_back({severity::note,
+                    "the control role " + role + " can't work on tables of " + ident(owner) +
+                        " in the background, which changes in several steps will need",
+                    "GRANT " + ident(owner) + " TO " + role + ";"});
 }
 
 void advise_on_stored_settings(const control::server_examination& server, std::vector<advice>& list) {

@@ -35,7 +35,10 @@ void pipeline::sent(char type) {
       unsynced_ = executed_unsynced_ = true;
       break;
     case 'S':
-      if (copying_in_) return;  // ignored by a server that reads COPY data
+      if (copying_in_) {  // ignored by a server that reads COPY data
+        synced_in_copy_ = true;
+        return;
+      }
       push(request::sync);
       unsynced_ = executed_unsynced_ = skipping_ = false;
       break;
@@ -114,6 +117,7 @@ void pipeline::ready(transaction_status status) {
   pop_unanswered();
   if (size_ == 0) {
     desynchronised_ = true;
+    skipping_ = false;
     return;
   }
   const request at = front();
@@ -155,12 +159,20 @@ void pipeline::pop_unanswered() {
 // ErrorResponse inside a batch: the server skips to the next Sync, so nothing before it will be answered.
 void pipeline::fail_batch() {
   while (size_ != 0 && front() != request::sync) pop();
-  if (size_ == 0) skipping_ = true;
+  if (size_ != 0) return;
+  skipping_ = true;
+  if (synced_in_copy_) {
+    // Whether the server has read that Sync as COPY data or behind its error can't be told: nothing is taken
+    // for skipped, and nothing can be decided any more.
+    skipping_ = false;
+    desynchronised_ = true;
+  }
 }
 
 // CopyInResponse: Syncs that were sent ahead, before the end of the COPY data, are read in COPY mode and
 // ignored. Places stay, so that numbers do.
 void pipeline::copy_in_started() {
+  synced_in_copy_ = false;
   bool ended = false;
   bool synced = false;
   for (std::size_t i = 1; i < size_; ++i) {

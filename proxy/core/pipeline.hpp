@@ -96,6 +96,7 @@ class pipeline {
   bool executed_unsynced_ = false;
   bool skipping_ = false;
   bool copying_in_ = false;
+  bool synced_in_copy_ = false;
   bool terminated_ = false;
   bool desynchronised_ = false;
 };

@@ -8,10 +8,17 @@ namespace {
 constexpr std::size_t largest_kept_bind = 64 * 1024;
 constexpr std::size_t entry_overhead = 128;
 
+// The server keeps both kinds of names in tables that look at so many bytes (NAMEDATALEN - 1): names that
+// begin alike are the same to it.
+constexpr std::size_t significant_bytes = 63;
+std::string key_of(std::string_view name) {
+  return std::string(name.substr(0, significant_bytes));
+}
+
 }  // namespace
 
 void prepared_statements::parse_sent(std::uint64_t number, std::string_view name, std::string_view text) {
-  effect e{.number = number, .batch = batch_, .kind = effect_kind::parse, .name = std::string(name)};
+  effect e{.number = number, .batch = batch_, .kind = effect_kind::parse, .name = key_of(name)};
   if (!text.empty()) {
     e.text = std::make_shared<suspect_statement>(suspect_statement{std::string(text)});
     bytes_ += text.size() + entry_overhead;
@@ -24,8 +31,8 @@ void prepared_statements::bind_sent(std::uint64_t number, std::string_view porta
   effect e{.number = number,
            .batch = batch_,
            .kind = effect_kind::bind,
-           .name = std::string(portal),
-           .statement = std::string(statement)};
+           .name = key_of(portal),
+           .statement = key_of(statement)};
   if (message.size() <= largest_kept_bind) e.bind.assign(message.begin(), message.end());
   bytes_ += e.bind.size();
   pending_.push_back(std::move(e));
@@ -35,7 +42,7 @@ void prepared_statements::close_sent(std::uint64_t number, char kind, std::strin
   pending_.push_back({.number = number,
                       .batch = batch_,
                       .kind = kind == 'S' ? effect_kind::close_statement : effect_kind::close_portal,
-                      .name = std::string(name)});
+                      .name = key_of(name)});
 }
 
 void prepared_statements::query_sent(std::uint64_t number) {
@@ -109,7 +116,8 @@ void prepared_statements::forget_portal(const std::string& name) {
 
 // Assuming success is exact inside one batch, since a failure there skips the Execute as well. Across a Sync
 // it is not.
-bool prepared_statements::may_be_suspect(std::string_view portal) const {
+bool prepared_statements::may_be_suspect(std::string_view name) const {
+  const std::string_view portal = name.substr(0, significant_bytes);
   for (auto bind = pending_.rbegin(); bind != pending_.rend(); ++bind) {
     if (bind->kind != effect_kind::bind || bind->name != portal) continue;
     if (bind->batch != batch_) return true;
@@ -124,12 +132,12 @@ bool prepared_statements::may_be_suspect(std::string_view portal) const {
 }
 
 const suspect_portal* prepared_statements::portal(std::string_view name) const {
-  const auto found = portals_.find(name);
+  const auto found = portals_.find(name.substr(0, significant_bytes));
   return found == portals_.end() ? nullptr : &found->second.portal;
 }
 
 suspect prepared_statements::statement(std::string_view name) const {
-  const auto found = statements_.find(name);
+  const auto found = statements_.find(name.substr(0, significant_bytes));
   return found == statements_.end() ? nullptr : found->second;
 }
 
@@ -141,7 +149,7 @@ bool prepared_statements::has_named_statements() const {
 }
 
 void prepared_statements::prepared_in_sql(std::string_view name, std::string_view text) {
-  const std::string key(name);
+  const std::string key = key_of(name);
   forget_statement(key);
   statements_.emplace(key, std::make_shared<suspect_statement>(suspect_statement{std::string(text)}));
   bytes_ += text.size() + entry_overhead;

@@ -143,8 +143,11 @@ client_scan session::scan_copy(byte_view bytes) {
     const auto peek = protocol::peek_frame(bytes, at, protocol::max_frontend_length);
     if (peek.status == frame_status::need_more) return {at, client_step::need_more, 0};
     if (peek.status != frame_status::ready) return {at, client_step::malformed, 0};
-    pipeline_.sent(
-        peek.header.type);  // anything that has no place in COPY makes the server close the connection
+    // The server may have ended the COPY by an error that is on its way: it would carry out what has no place
+    // in one.
+    const bool belongs = std::string_view("dcfHS").find(peek.header.type) != std::string_view::npos;
+    if (!belongs) return {at, client_step::hold, 0};
+    pipeline_.sent(peek.header.type);
     const std::size_t total = peek.header.total_size();
     if (bytes.size() - at < total) {
       client_rest_ = total - (bytes.size() - at);

@@ -75,6 +75,7 @@ class session {
   // outside a transaction is to be held.
   client_scan scan_client(byte_view bytes, bool examine, bool gate_closed);
   // While an intercepted statement runs: what the server reads as COPY data goes on, everything else is left.
+  // `hold`: the COPY was not ended before.
   client_scan scan_copy(byte_view bytes);
   server_scan scan_server(byte_view bytes, bool stop_when_answered);
 

@@ -1,7 +1,9 @@
 #include "proxy/session/client_session.hpp"
 
+#include "protocol/copy.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
 #include "proxy/session/interception.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/setting_bounds.hpp"
@@ -147,6 +149,8 @@ void client_session::on_ended(net::channel& from, boost::system::error_code why)
     client_read_ended_ = true;
     wake();
     if (why) return end(end_reason::client_gone);
+    // A COPY that nobody goes on with would never end.
+    if (phase_ != phase::relaying && core_.pipeline().copying_in()) return end(end_reason::client_gone);
     client_has_ended();
     return;
   }
@@ -263,6 +267,10 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
         intercept(bytes.first(protocol::frame_header_size), true, scan.length);
         break;
       case core::client_step::hold:
+        if (only_copy) {
+          fail_copy(static_cast<char>(bytes.front()));
+          return bytes;
+        }
         hold(bytes);
         if (phase_ == phase::held) return bytes;
         break;
@@ -280,6 +288,7 @@ void client_session::count_as(metrics::client_state state) {
 }
 
 void client_session::intercept(core::byte_view message, bool too_long, std::size_t length) {
+  if (core_.pipeline().copying_in()) fail_copy(static_cast<char>(message[0]));
   phase_ = phase::draining;
   cancel_requested_ = false;  // an earlier one was for what the server ran
   count_as(metrics::client_state::waiting);
@@ -329,6 +338,20 @@ void client_session::hold(core::byte_view message) {
   query_since_ = clock::now();
   metrics_.database->gate_held_statements.add();
   on_.session_held(*this);
+}
+
+// Within the COPY of an intercepted statement comes something else. The server would end the COPY by an
+// error, as it does for CopyFail; what came waits for that.
+void client_session::fail_copy(char type) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(type);
+  const std::string reason = std::string("unexpected message type 0x") + digits[byte >> 4] +
+                             digits[byte & 15] + " during COPY from stdin";
+  protocol::encode(w, protocol::copy_fail{reason});
+  core_.pipeline().sent('f');
+  send_to_server(out);
 }
 
 void client_session::gate_opened() {
@@ -433,7 +456,7 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
   }
   metrics_.user->clients[counted_as_].sub();
   metrics_.database->client_disconnections[why].add();
-  cancel_.clear_target();
+  if (cancel_) cancel_.clear_target();
   wake();
   // Not now: the poller may be inside a call of ours.
   boost::asio::post(on_.context, [self = shared_from_this()] {

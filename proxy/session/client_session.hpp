@@ -143,6 +143,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void intercept(core::byte_view message, bool too_long, std::size_t length);
   void interception_done();
   void hold(core::byte_view message);
+  void fail_copy(char type);
   void server_answered(const core::server_scan& scan);
   void update_reading();
   void count_as(metrics::client_state state);

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <random>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -22,6 +24,8 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
+// Of a build that met another one on the same table.
+constexpr int most_attempts = 30;
 constexpr std::string_view inserted = " CONCURRENTLY";
 
 std::string set_session_lock_timeout(const std::string& value) {
@@ -96,9 +100,21 @@ boost::asio::awaitable<void> concurrent_index::run() {
   }
   const std::string previous = std::to_string(of_.names_.session.lock_timeout_ms) + "ms";
   co_await set_lock_timeout("0");
-  auto built = co_await build(text);
-  if (!built) co_return;
-  if (builds_ && table_oid_ != 0 && !built->error.empty()) co_await remove_leftovers(before, true);
+  std::optional<unit_answer> built;
+  for (int attempt = 1;; ++attempt) {
+    built = co_await build(text);
+    if (!built) co_return;
+    if (builds_ && table_oid_ != 0 && !built->error.empty()) co_await remove_leftovers(before, true);
+    if (session_.ended()) co_return;
+    // Two builds on one table: the second waits for its lock with a snapshot that the first waits for. Plain
+    // builds would not have met.
+    if (built->sqlstate != protocol::sqlstate::deadlock_detected || attempt == most_attempts) break;
+    session_.send_to_client(
+        notice(said("another index of the table is being built or dropped: trying again")));
+    std::uniform_int_distribution<int> rest(200, 1000);
+    const bool rested = co_await session_.pause(std::chrono::milliseconds(rest(session_.on().random)));
+    if (!rested) break;
+  }
   if (builds_ && table_oid_ != 0 && built->error.empty()) {
     // A build that says it succeeded and left an invalid index behind would be worse than an error.
     for (const auto& index : co_await invalid_indexes()) {

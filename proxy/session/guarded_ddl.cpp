@@ -1,5 +1,6 @@
 #include "proxy/session/guarded_ddl.hpp"
 
+#include "policies/locks.hpp"
 #include "policies/registry.hpp"
 #include "policies/rule.hpp"
 #include "policies/sql/quote.hpp"
@@ -48,6 +49,18 @@ std::string set_batch_lock_timeout(const std::string& value) {
   return "SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(value) + ", true)";
 }
 
+report change_of_lock_timeout(const std::string& how) {
+  return {.sqlstate = std::string(sqlstate::feature_not_supported),
+          .message = "lock_timeout is changed in the same message as a statement that is guarded",
+          .detail = how +
+                    " would take away the bound within which that statement waits for its lock "
+                    "(locks.lock_timeout), and with it everybody behind it would wait.",
+          .hint =
+              "Send the change in a message of its own, before or after; the guarded statement waits for its "
+              "lock "
+              "without it."};
+}
+
 std::string set_session_lock_timeout(const std::string& value) {
   return "SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(value) + ", false)";
 }
@@ -60,6 +73,10 @@ boost::asio::awaitable<void> guarded_ddl::run() {
   of_.action_ = of_.action_ == audit::action_taken::overridden ? of_.action_ : audit::action_taken::guarded;
   find_locks();
   const shape how = co_await choose_shape();
+  if (how == shape::once && !take_over_lock_timeout()) {
+    const report what = change_of_lock_timeout(changes_.beyond);
+    co_return co_await of_.refuse(what);
+  }
   if (session_.client_gone()) {
     session_.end(end_reason::client_gone);
     co_return;
@@ -67,9 +84,13 @@ boost::asio::awaitable<void> guarded_ddl::run() {
   const auto& locks = of_.settings_->locks;
   const bool in_transaction = session_.state().pipeline().status() == core::transaction_status::open;
   const bool holds_already = in_transaction || session_.state().pipeline().executed_unsynced();
-  guard_.emplace(core::guard_limits{.wait_budget = holds_already ? locks.transaction_wait_budget
-                                                                 : locks.ddl_wait_budget},
-                 clock::now());
+  // A client that asks for less gets less.
+  auto budget = holds_already ? locks.transaction_wait_budget : locks.ddl_wait_budget;
+  for (const std::int64_t own :
+       {of_.names_.session.lock_timeout_ms, of_.names_.session.statement_timeout_ms}) {
+    if (own > 0) budget = std::min(budget, config::milliseconds(own));
+  }
+  guard_.emplace(core::guard_limits{.wait_budget = budget}, clock::now());
   session_.metrics().database->ddl_waiting.add();
   const auto began = clock::now();
   std::uniform_real_distribution<double> unit(0.0, 1.0);
@@ -190,6 +211,9 @@ bool guarded_ddl::runs_in_transaction_block() const {
 boost::asio::awaitable<guarded_ddl::shape> guarded_ddl::choose_shape() {
   const core::pipeline& pipeline = session_.state().pipeline();
   if (of_.parsed_.statements.size() != 1) co_return shape::once;
+  // What works through many relations, each in a transaction of its own, would begin anew at each attempt.
+  const sql::statement& only = of_.parsed_.statements.front();
+  if (policies::locks_unnamed(only) && !runs_in_transaction_block()) co_return shape::once;
   // A DO block may commit by itself, and what it ran before its lock failed can't be told.
   if (of_.parsed_.statements.front().as<sql::do_block>() != nullptr) co_return shape::once;
   if (of_.is_execute()) {
@@ -289,7 +313,8 @@ boost::asio::awaitable<void> guarded_ddl::give_up(bool cancelled) {
                  "already stall others meanwhile. Run it in a transaction of its own, or end the blocker."
                : "Nothing was changed and nobody was stalled. End the blocker (SELECT "
                  "pg_terminate_backend(pid)) or try again later; "
-                 "locks.ddl_wait_budget is how long the gateway waits.";
+                 "locks.ddl_wait_budget is how long the gateway waits, or the "
+                 "session's lock_timeout or statement_timeout if that is less.";
   }
   co_await of_.refuse_statement(what);
 }
@@ -477,6 +502,34 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_se
   co_return result;
 }
 
+// SETs of lock_timeout among the statements get the guard's value for as long as they run, and what the
+// client wanted is set afterwards. False: it is changed in a way that can't be taken over.
+bool guarded_ddl::take_over_lock_timeout() {
+  changes_ = policies::find_lock_timeout_changes(of_.parsed_.statements);
+  const bool positions_known = of_.parsed_text_.empty() && !of_.is_execute();
+  if (!changes_.sets.empty() && !positions_known && changes_.beyond.empty())
+    changes_.beyond = "SET lock_timeout";
+  if (!changes_.beyond.empty()) return false;
+  if (changes_.sets.empty()) return true;
+  const std::string text = policies::with_lock_timeout(of_.text_, changes_.sets, lock_timeout_text());
+  of_.message_.clear();
+  protocol::writer w(of_.message_);
+  w.begin_message('Q');
+  w.cstring(text);
+  w.end_message();
+  return true;
+}
+
+// What lock_timeout is to be afterwards, as a statement: the client's last SET, as it was written, or what it
+// was.
+std::string guarded_ddl::lock_timeout_afterwards(bool in_block, const std::string& put_back) const {
+  if (changes_.sets.empty()) return put_back;
+  const auto& last = changes_.sets.back();
+  if (last.local && !in_block) return put_back;
+  return of_.text_.substr(static_cast<std::size_t>(last.range.begin),
+                          static_cast<std::size_t>(last.range.end - last.range.begin));
+}
+
 // Among other statements: relayed as it comes, with lock_timeout set before and put back after.
 boost::asio::awaitable<void> guarded_ddl::run_once() {
   const bool in_batch = of_.own_end() == dialogue_end::flush;
@@ -493,8 +546,8 @@ boost::asio::awaitable<void> guarded_ddl::run_once() {
   }
   if (session_.ended()) co_return;
   const core::pipeline& pipeline = session_.state().pipeline();
-  const bool for_session = !in_block && !in_batch;
-  if (for_session && pipeline.status() != core::transaction_status::idle) {
+  const bool succeeded = of_.outcome_ == audit::outcome::succeeded;
+  if (!in_block && !in_batch && pipeline.status() != core::transaction_status::idle) {
     // The text has begun a transaction: what is put back inside it would be undone with it.
     session_.run_when_at_rest(
         "SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(previous_lock_timeout()) +
@@ -502,13 +555,24 @@ boost::asio::awaitable<void> guarded_ddl::run_once() {
         "setting OPERATOR(pg_catalog.||) 'ms' OPERATOR(pg_catalog.=) " +
         sql::quote_literal(lock_timeout_text()));
     if (pipeline.status() == core::transaction_status::open) {
-      co_await server_.run_sql(of_.own_end(), set_local_lock_timeout(previous_lock_timeout()));
+      const std::string afterwards =
+          lock_timeout_afterwards(true, set_local_lock_timeout(previous_lock_timeout()));
+      co_await server_.run_sql(of_.own_end(), afterwards);
     }
     co_return;
   }
   if (pipeline.skipping() || pipeline.status() == core::transaction_status::failed)
     co_return;  // rolled back with the rest
-  co_await server_.run_sql(of_.own_end(), set(previous_lock_timeout()));
+  const bool in_block_now = pipeline.status() == core::transaction_status::open;
+  if (in_block && !in_block_now) {
+    // The transaction that it was set in has ended; a SET of the text's for the session has outlived it.
+    const std::string afterwards = lock_timeout_afterwards(false, {});
+    if (succeeded && !afterwards.empty()) co_await server_.run_sql(of_.own_end(), afterwards);
+    co_return;
+  }
+  std::string afterwards = set(previous_lock_timeout());
+  if (succeeded) afterwards = lock_timeout_afterwards(in_block_now, afterwards);
+  co_await server_.run_sql(of_.own_end(), afterwards);
 }
 
 }  // namespace tidegate::session

@@ -11,6 +11,7 @@
 //                              replayed; lock_timeout is set around it.
 
 #include "policies/engine.hpp"
+#include "policies/lock_timeout_changes.hpp"
 #include "proxy/control/blockers.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/guard.hpp"
@@ -45,6 +46,8 @@ class guarded_ddl {
   boost::asio::awaitable<attempt_result> attempt_under_savepoint();
   boost::asio::awaitable<attempt_result> attempt_with_session_setting();
   boost::asio::awaitable<void> run_once();
+  bool take_over_lock_timeout();
+  std::string lock_timeout_afterwards(bool in_block, const std::string& put_back) const;
   boost::asio::awaitable<bool> wait_out_autovacuum();
   boost::asio::awaitable<std::optional<unit_answer>> send_statement();
   boost::asio::awaitable<void> give_up(bool cancelled);
@@ -66,6 +69,7 @@ class guarded_ddl {
   std::vector<std::string> tables_;  // "schema.name", quoted: what may be locked against autovacuum
   control::blockers blockers_;
   std::optional<core::guard> guard_;
+  policies::lock_timeout_changes changes_;  // of a message with other statements
   unit_answer last_;
   bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
 };

@@ -46,6 +46,10 @@ metrics::ddl_action counted(verdict v, policies::policy_mode mode) {
   return static_cast<metrics::ddl_action>(v);
 }
 
+// Statements of one message that are judged before the thread's other clients get a turn, and at most.
+constexpr std::size_t statements_per_turn = 50;
+constexpr std::size_t most_statements = 10'000;
+
 bool changes_settings(const sql::statement& s) {
   if (s.as<sql::variable_set>() != nullptr || s.as<sql::alter_role_set>() != nullptr ||
       s.as<sql::alter_system>() != nullptr)
@@ -65,6 +69,14 @@ bool changes_settings(const sql::statement& s) {
 bool answers_little(const sql::parsed& parsed) {
   return parsed.statements.size() == 1 && (parsed.statements.front().as<sql::variable_set>() != nullptr ||
                                            parsed.statements.front().as<sql::discard>() != nullptr);
+}
+
+std::vector<std::string_view> commented_texts(std::string_view text,
+                                              const std::vector<sql::statement>& statements) {
+  std::vector<sql::text_range> ranges;
+  ranges.reserve(statements.size());
+  for (const sql::statement& s : statements) ranges.push_back(s.range);
+  return policies::with_comments(text, ranges);
 }
 
 }  // namespace
@@ -137,9 +149,10 @@ boost::asio::awaitable<void> interception::run() {
   follow_executes();
   if (parsed_.error) co_return co_await unparsable();
   if (!co_await read_facts()) co_return;
-  decide();
+  co_await decide();
+  if (session_.ended()) co_return;
   co_await carry_out();
-  tell_audit();
+  co_await tell_audit();
 }
 
 // The text behind the message. False: there is nothing to decide.
@@ -186,7 +199,12 @@ boost::asio::awaitable<bool> interception::parse() {
   }
   session_.metrics().database->statements_parsed.add();
   session_.on().counters.parse_seconds.observe(seconds(clock::now() - before));
-  if (parsed_.ok()) co_return true;
+  if (parsed_.ok() && parsed_.statements.size() <= most_statements) co_return true;
+  if (parsed_.ok()) {
+    too_many_ = parsed_.statements.size();
+    parsed_.statements.clear();
+    parsed_.error.emplace().failure = sql::parse_failure::too_long;
+  }
   session_.on()
       .counters.parse_errors[static_cast<metrics::parse_failure_reason>(parsed_.error->failure)]
       .add();
@@ -223,10 +241,13 @@ boost::asio::awaitable<void> interception::unparsable() {
                                        : protocol::sqlstate::feature_not_supported),
       .message = too_long ? "statement is too long to be examined for schema changes"
                           : "statement can't be examined for schema changes",
-      .detail = too_long ? "It has " + std::to_string(text_.size()) + " bytes; the parser takes at most " +
-                               std::to_string(sql::parse_limit_bytes) + " (limits.parse_bytes)."
-                         : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell "
-                           "what the statement locks.",
+      .detail = too_many_ != 0 ? "The message holds " + std::to_string(too_many_) + " statements; at most " +
+                                     std::to_string(most_statements) + " are examined in one."
+                : too_long
+                    ? "It has " + std::to_string(text_.size()) + " bytes; the parser takes at most " +
+                          std::to_string(sql::parse_limit_bytes) + " (limits.parse_bytes)."
+                    : "The gateway's parser (PostgreSQL 15) does not know this syntax, so it can't tell "
+                      "what the statement locks.",
       .hint =
           "Let such statements through with policies.on_unparsable: allow, or run it directly on the server. "
           "See docs/limitations.md."};
@@ -343,9 +364,28 @@ void interception::mark_fresh(const policies::fact_request& request) {
   }
 }
 
-void interception::decide() {
+// CREATE … IF NOT EXISTS and CREATE OR REPLACE may have found the relation there; unless it is certain that
+// they did not, they have not made it.
+bool interception::existed(const sql::statement& s) const {
+  const sql::qualified_name* relation = nullptr;
+  sql::qualified_name index;
+  if (const auto* t = s.as<sql::create_table>(); t != nullptr && t->if_not_exists) relation = &t->relation;
+  if (const auto* t = s.as<sql::create_table_as>(); t != nullptr && t->if_not_exists) relation = &t->relation;
+  if (const auto* v = s.as<sql::create_view>(); v != nullptr && v->replace) relation = &v->relation;
+  if (const auto* i = s.as<sql::create_index>(); i != nullptr && i->if_not_exists) {
+    index = {.database = {}, .schema = i->relation.schema, .name = i->name};
+    relation = &index;
+  }
+  return relation != nullptr && facts_.snapshot.relation(*relation).state != policies::presence::missing;
+}
+
+boost::asio::awaitable<void> interception::decide() {
   const core::pipeline& pipeline = session_.state().pipeline();
   history_ = session_.memory().history;
+  if (session_.control())
+    history_.leave_the_past_to_the_catalog();
+  else
+    history_.forget_temporary_relations();
   policies::session_facts who{
       .role = names_known_ ? names_.session.current_user : session_.who().user,
       .application = session_.application(),
@@ -356,18 +396,27 @@ void interception::decide() {
       .lock_timeout = {}};
   const std::string_view text = parsed_text_.empty() ? std::string_view(text_) : parsed_text_;
   for (const auto& [prepared, inner] : executed_) {
-    for (const sql::statement& s : inner.statements) {
-      decisions_.push_back(
-          {&s, prepared,
-           policies::decide({s, prepared, facts_.snapshot, who, history_}, settings_->policies.policy)});
+    const auto commented = commented_texts(prepared, inner.statements);
+    for (std::size_t i = 0; i < inner.statements.size(); ++i) {
+      const sql::statement& s = inner.statements[i];
+      decisions_.push_back({&s, commented[i],
+                            policies::decide({s, prepared, facts_.snapshot, who, history_, commented[i]},
+                                             settings_->policies.policy)});
       for (policies::finding& f : decisions_.back().decision.reported)
         f.at = -1;  // positions in a text the client did not send now
     }
   }
-  for (const sql::statement& s : parsed_.statements) {
-    decisions_.push_back(
-        {&s, text, policies::decide({s, text, facts_.snapshot, who, history_}, settings_->policies.policy)});
-    history_.add(s);
+  const auto commented = commented_texts(text, parsed_.statements);
+  for (std::size_t i = 0; i < parsed_.statements.size(); ++i) {
+    if (i % statements_per_turn == statements_per_turn - 1) {  // the thread's other clients
+      co_await boost::asio::post(session_.on().context, boost::asio::use_awaitable);
+      if (session_.ended()) co_return;
+    }
+    const sql::statement& s = parsed_.statements[i];
+    decisions_.push_back({&s, commented[i],
+                          policies::decide({s, text, facts_.snapshot, who, history_, commented[i]},
+                                           settings_->policies.policy)});
+    history_.add(s, existed(s));
     if (const auto* t = s.as<sql::transaction>()) {
       if (t->action == sql::transaction_action::begin) who.in_transaction = true;
       if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback)
@@ -393,11 +442,6 @@ boost::asio::awaitable<void> interception::carry_out() {
     guarded = guarded || d.decision.guarded;
     settings = settings || changes_settings(*d.statement);
     overridden = overridden || !d.decision.overridden.empty();
-  }
-  // A statement of SQL's own that prepares or runs something suspicious is followed by name.
-  for (const sql::statement& s : parsed_.statements) {
-    if (const auto* prepared = s.as<sql::prepare>())
-      session_.state().prepared().prepared_in_sql(prepared->name, text_);
   }
   // A failed transaction runs nothing but its end; the server says so better.
   if (session_.state().pipeline().status() == core::transaction_status::failed &&
@@ -624,12 +668,17 @@ boost::asio::awaitable<void> interception::bound_settings() {
 void interception::remember(bool succeeded) {
   if (session_.ended()) return;
   if (succeeded) {
+    // What SQL has prepared is followed by its name.
+    for (const sql::statement& s : parsed_.statements) {
+      if (const auto* prepared = s.as<sql::prepare>())
+        session_.state().prepared().prepared_in_sql(prepared->name, text_);
+    }
     const core::relation_maker me{session_.who().user, session_.application()};
     for (const sql::statement& s : parsed_.statements) {
       const sql::qualified_name* made = nullptr;
       if (const auto* t = s.as<sql::create_table>(); t != nullptr && !t->temporary) made = &t->relation;
       if (const auto* t = s.as<sql::create_table_as>(); t != nullptr && !t->temporary) made = &t->relation;
-      if (made == nullptr) continue;
+      if (made == nullptr || existed(s)) continue;
       std::string schema = made->schema;
       if (schema.empty() && names_known_) {
         for (const std::string& candidate : names_.session.search_path) {
@@ -653,14 +702,11 @@ void interception::remember(bool succeeded) {
   }
 }
 
-std::string_view interception::statement_text(const decided& d) {
-  const auto begin = static_cast<std::size_t>(std::max(d.statement->range.begin, 0));
-  const auto end = static_cast<std::size_t>(std::max(d.statement->range.end, d.statement->range.begin));
-  return begin <= d.text.size() ? d.text.substr(begin, end - begin) : d.text;
-}
-
-void interception::tell_audit() {
-  for (const decided& d : decisions_) {
+boost::asio::awaitable<void> interception::tell_audit() {
+  for (std::size_t i = 0; i < decisions_.size(); ++i) {
+    if (i % statements_per_turn == statements_per_turn - 1)
+      co_await boost::asio::post(session_.on().context, boost::asio::use_awaitable);
+    const decided& d = decisions_[i];
     const auto& findings = d.decision.reported;
     const auto& metrics = session_.metrics();
     for (const policies::finding& f : findings) metrics.count_ddl(f.rule, counted(f.action, d.decision.mode));
@@ -669,11 +715,11 @@ void interception::tell_audit() {
     if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
     if (findings.empty() && d.decision.overridden.empty())
       metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
-    audit::audit_record record = new_record(sql::normalise(statement_text(d), session_.state().lexical()));
+    audit::audit_record record = new_record(sql::normalise(d.commented, session_.state().lexical()));
     record.findings = findings;
     record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());
     record.verdict = d.decision.action;
-    record.tags = policies::comment_tags(policies::with_comments(d.text, d.statement->range));
+    record.tags = policies::comment_tags(d.commented);
     record.override_reason = d.decision.override_reason;
     session_.on().shared.audit.record(record);
   }

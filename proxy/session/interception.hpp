@@ -42,7 +42,7 @@ class interception {
 
   struct decided {
     const sql::statement* statement;
-    std::string_view text;  // that it stands in
+    std::string_view commented;  // its text, with the comments around it
     policies::decision decision;
   };
 
@@ -56,7 +56,8 @@ class interception {
   boost::asio::awaitable<bool> read_facts();
   boost::asio::awaitable<std::optional<bool>> must_not_read();
   void mark_fresh(const policies::fact_request& request);
-  void decide();
+  bool existed(const sql::statement& s) const;
+  boost::asio::awaitable<void> decide();
 
   boost::asio::awaitable<void> carry_out();
   boost::asio::awaitable<void> refuse(const policies::decision& decision);
@@ -77,11 +78,10 @@ class interception {
   boost::asio::awaitable<void> bound_settings();
   void warn();
   void remember(bool succeeded);
-  void tell_audit();
+  boost::asio::awaitable<void> tell_audit();
   audit::audit_record new_record(std::string statement) const;
 
   report to_report(const policies::refusal& refusal) const;
-  static std::string_view statement_text(const decided& d);
 
   client_session& session_;
   server_dialogue server_;
@@ -98,6 +98,7 @@ class interception {
   control::resolved_names names_;
   bool names_known_ = false;
   std::string lock_timeout_ = "0";  // the client's own, to be put back
+  std::size_t too_many_ = 0;        // statements in the message, when they are not examined for that
   bool server_has_failed_ = false;  // trying the text left the server skipping to the client's Sync
   std::vector<decided> decisions_;
   policies::transaction_history history_;

@@ -2,6 +2,7 @@
 
 #include "protocol/frame.hpp"
 #include "protocol/reader.hpp"
+#include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/replies.hpp"
@@ -108,7 +109,7 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::
         answer.sqlstate = field_of(*message, 'C');
         break;
       case 'Z':
-        now_at(static_cast<char>((*message)[protocol::frame_header_size]));
+        if (!now_ready(*message)) co_return std::nullopt;
         co_return answer;
       case 'A':
       case 'S':
@@ -135,7 +136,7 @@ boost::asio::awaitable<std::optional<unit_answer>> server_dialogue::run_unit(pro
     }
     switch (type_of(*message)) {
       case 'Z':
-        now_at(static_cast<char>((*message)[protocol::frame_header_size]));
+        if (!now_ready(*message)) co_return std::nullopt;
         co_return answer;
       case 'E':
         answer.error.assign(message->begin(), message->end());
@@ -203,9 +204,19 @@ void server_dialogue::pass_on(core::byte_view message) {
   session_.send_to_client(message);
 }
 
-void server_dialogue::now_at(char status) {
+// A ReadyForQuery. False: it is none, and the session has ended.
+bool server_dialogue::now_ready(core::byte_view message) {
+  constexpr std::string_view known = "ITE";
+  const bool whole = message.size() == protocol::frame_header_size + 1;
+  const char status = whole ? static_cast<char>(message.back()) : '\0';
+  if (known.find(status) == std::string_view::npos) {
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                 "the server sent an invalid message");
+    return false;
+  }
   status_ = status;
   session_.state().pipeline().set_status(static_cast<core::transaction_status>(status));
+  return true;
 }
 
 }  // namespace tidegate::session

@@ -81,7 +81,7 @@ class server_dialogue {
  private:
   boost::asio::awaitable<std::optional<own_answer>> collect(std::size_t statements, dialogue_end end);
   void pass_on(core::byte_view message);
-  void now_at(char status);
+  bool now_ready(core::byte_view message);
 
   client_session& session_;
   char status_ = 'I';

@@ -333,6 +333,34 @@ def test_server_that_talks_nonsense_in_a_session(facing, data):
     assert gateway.resident() - before < 32 << 20
 
 
+@pytest.mark.parametrize("ready", [wire.message("Z"), wire.message("Z", b"X"), wire.message("Z", b"II")])
+@pytest.mark.parametrize("moment", ["look-up", "statement"])
+def test_odd_ready_for_query_to_the_gateways_own_requests(facing, ready, moment):
+    def script(end, _parameters):
+        greet(end)
+        if moment == "statement":
+            fake_server.answer(end)   # the names are looked up
+        end.read_until("QS")
+        end.send(ready)
+        end.read_rest()
+
+    with facing(script).login() as client:
+        client.send(wire.query("ALTER TABLE t ADD COLUMN a int"))
+        assert set(wire.errors(rest(client))) <= CONNECTION_FAILURES
+
+
+def test_server_that_gives_no_cancel_key(facing):
+    def script(end, _parameters):
+        end.send(wire.authentication(0), *(wire.parameter_status(*pair) for pair in fake_server.PARAMETERS.items()), wire.ready())
+        fake_server.answer(end)
+
+    gateway = facing(script)
+    with gateway.login() as client:
+        assert wire.types(client.query("SELECT 1")) == "TDCZ"
+        assert rest(client) is not None
+    gateway.assert_alive()
+
+
 def test_ready_twice_does_not_confuse_who_gets_what(facing):
     gateway = facing(then(wire.command_complete("SELECT 0"), wire.ready(), wire.ready(), end_of_session=False))
     with gateway.login() as client:

@@ -189,6 +189,52 @@ def test_lock_timeout_of_the_client_neither_harms_nor_helps(target, bystander):
         assert migrator.value("SHOW lock_timeout") == "7s"
 
 
+LONG_WAIT = "SET lock_timeout = '5s'"
+ADD = "ALTER TABLE busy ADD COLUMN extra int"
+
+
+@pytest.mark.parametrize("sql, during, after", [
+    (f"{LONG_WAIT}; {ADD}", "5s", "5s"),
+    (f"BEGIN; SET LOCAL lock_timeout = '5s'; {ADD}; COMMIT", "0", "0"),
+    (f"BEGIN; {LONG_WAIT}; {ADD}; COMMIT", "5s", "5s"),
+    (f"BEGIN; {LONG_WAIT}; {ADD}", "5s", "0"),
+    (f"BEGIN; SET LOCAL lock_timeout = '5s'; {ADD}", "5s", "0"),
+    (f"SET lock_timeout = 0; /* none */ SET lock_timeout TO '7s'; {ADD}; SELECT 1", "7s", "7s"),
+])
+def test_lock_timeout_set_beside_a_guarded_statement(target, bystander, sql, during, after):
+    """It holds afterwards, as it was written; while the statement waits for its lock, the gateway's own does."""
+    with target.login() as client:
+        messages = client.query(sql)
+        assert wire.errors(messages) == []
+        assert [m.tag for m in messages if m.type == "C"] == [
+            {"SE": "SET", "/*": "SET", "AL": "ALTER TABLE", "BE": "BEGIN", "CO": "COMMIT"}.get(part.strip()[:2], "SELECT 1") if "SELECT" not in part
+            else "SELECT 1" for part in sql.split(";")]
+        assert client.value("SHOW lock_timeout") == during
+        client.query("ROLLBACK")
+        assert client.value("SHOW lock_timeout") == after
+        client.query("ALTER TABLE busy DROP COLUMN IF EXISTS extra /* tidegate:allow=drop-column */")
+    with target.login() as reader, target.login() as client:
+        before = time.monotonic()
+        client.send(wire.query(sql.replace("ALTER", "SELECT pg_sleep(1); ALTER").replace("extra", "another")))
+        time.sleep(0.5)
+        reader.query("BEGIN; SELECT count(*) FROM busy")   # comes in between: nobody could look for it
+        assert wire.errors(client.read_until("Z")) == ["55P03"]
+        assert time.monotonic() - before < 3
+        client.query("ROLLBACK")
+        assert client.value("SHOW lock_timeout") == "0"
+
+
+@pytest.mark.parametrize("sql", [f"DO $$ BEGIN {LONG_WAIT}; {ADD}; END $$", f"SET lock_timeout = '5s'; RESET ALL; {ADD}",
+                                 f"SELECT set_config('lock_timeout', '5s', false); {ADD}", f"RESET lock_timeout; {ADD}",
+                                 f"SET lock_timeout TO DEFAULT; {ADD}",
+                                 f"UPDATE pg_settings SET setting = '5s' WHERE name = 'lock_timeout'; {ADD}"])
+def test_lock_timeout_changed_otherwise_beside_a_guarded_statement_is_refused(target, bystander, sql):
+    with target.login() as client:
+        error = next(m for m in client.query(sql) if m.type == "E").fields()
+        assert error["C"] == "0A000" and "lock_timeout" in error["M"] and "message of its own" in error["H"]
+        assert wire.errors(client.query(ADD)) == []
+
+
 def test_clamped_settings(make_gateway, postgres):
     gateway = make_gateway({"locks": {"clamp": {"lock_timeout": {"max": "5s"}, "statement_timeout": {"max": "10s"}}}})
 

@@ -312,6 +312,117 @@ def test_deeply_nested_text_neither_kills_nor_slips_by(target, bystander, postgr
     assert_kept(postgres)
 
 
+@pytest.mark.parametrize("run", ["bind", "portal", "execute in sql"])
+def test_names_are_as_long_as_the_server_takes_them(target, bystander, postgres, run):
+    same = "a" * 63
+    with target.login() as client:
+        assert wire.errors(client.sync(P(DROP, same + "x"))) == []
+        messages = {"bind": lambda: client.sync(B(same + "y"), E()),
+                    "portal": lambda: client.sync(B(same + "x", same + "p"), E(same + "q")),
+                    "execute in sql": lambda: client.query(f"EXECUTE {same}")}[run]()
+        assert wire.errors(messages) == [REFUSED]
+    assert_kept(postgres)
+
+
+def test_copy_that_fails_beside_a_sync_hides_nothing(target, bystander, postgres):
+    """Whether the server reads that Sync as part of the COPY can't be told: the session goes no further than to the next decision."""
+    for behind in wire.query(DROP), P(DROP) + B() + E() + S():
+        with target.login() as client:
+            client.send(P("COPY lines FROM STDIN"), B(), E(), wire.flush())
+            while client.read().type != "G":
+                pass
+            client.send(wire.copy_data(b"bad\trow\textra\n") + S())
+            client.read_until("Z")
+            client.send(behind)
+            client.read_rest(5)
+        assert_kept(postgres)
+
+
+@pytest.mark.parametrize("count, error", [(2_000, REFUSED), (12_000, "54000")])
+def test_many_statements_in_one_message_hold_up_nobody(target, bystander, postgres, count, error):
+    with target.login() as client, target.login() as other:
+        client.send(wire.query("; ".join(f"ALTER TABLE absent_{n} ADD COLUMN a int" for n in range(count)) + "; " + DROP))
+        longest, answered = 0.0, False
+        while not answered:
+            began = time.monotonic()
+            other.query("SELECT 1")
+            longest = max(longest, time.monotonic() - began)
+            answered = not client.is_quiet(0.01)
+        assert wire.errors(client.read_until("Z", 60)) == [error]
+        assert longest < 3   # with sanitizers, on a busy machine
+    assert_kept(postgres)
+
+
+def test_prepare_that_fails_hides_nothing(target, bystander, postgres):
+    with target.login() as client:
+        client.sync(P(DROP, "s1"))
+        assert wire.errors(client.query("PREPARE s1 AS SELECT 1")) == ["42P05"]
+        assert wire.errors(client.sync(B("s1"), E())) == [REFUSED]
+        assert wire.errors(client.query("EXECUTE s1")) == [REFUSED]
+    assert_kept(postgres)
+
+
+@pytest.mark.parametrize("behind", [wire.query(DROP), P(DROP) + B() + E() + S()], ids=["query", "batch"])
+def test_copy_that_fails_hides_nothing(target, bystander, postgres, behind):
+    with target.login() as client:
+        client.send(wire.query("SET work_mem = '5MB'; COPY lines FROM STDIN"))
+        while client.read().type != "G":
+            pass
+        client.send(wire.copy_data(b"bad\trow\textra\n") * 20 + behind)
+        client.read_until("Z")
+        assert wire.errors(client.read_until("Z")) == [REFUSED]
+    assert_kept(postgres)
+
+
+MADE = {
+    "if not exists": ["CREATE TABLE IF NOT EXISTS orders (id int)"],
+    "if not exists, in a transaction": ["BEGIN", "CREATE TABLE IF NOT EXISTS orders (id int)"],
+    "as, if not exists": ["CREATE TABLE IF NOT EXISTS orders AS SELECT 1"],
+    "temporary, rolled back to a savepoint": ["BEGIN", "SAVEPOINT a", "CREATE TEMP TABLE orders (x int)", "ROLLBACK TO a"],
+    "in another schema": ["BEGIN", "CREATE SCHEMA other", "SET LOCAL search_path = other, public", "CREATE TABLE orders (x int)",
+                          "SET LOCAL search_path = public"],
+    "rolled back, and begun anew": ["BEGIN", "CREATE TEMP TABLE orders (x int)", "ROLLBACK AND CHAIN"],
+    "ended in a message": ["BEGIN", "CREATE TEMP TABLE orders (x int)", "ROLLBACK; BEGIN"],
+    "rolled back in its message": ["BEGIN; SAVEPOINT a; CREATE TEMP TABLE orders (x int); ROLLBACK TO a"],
+}
+
+
+@pytest.mark.parametrize("before", MADE.values(), ids=MADE.keys())
+def test_only_what_a_session_has_made_is_its_own(target, bystander, postgres, before):
+    with target.login() as client:
+        for sql in before:
+            assert wire.errors(client.query(sql)) == []
+        assert wire.errors(client.query("DROP TABLE orders")) == [REFUSED]
+        client.query("ROLLBACK")
+        assert wire.errors(client.query("; ".join([*before, "DROP TABLE orders"]))) == [REFUSED]
+    assert_kept(postgres)
+
+
+@pytest.mark.parametrize("sql", ["CREATE TEMP TABLE orders (x int); DROP TABLE public.orders",
+                                 "CREATE TEMP TABLE orders (x int); DROP TABLE orders; DROP TABLE orders",
+                                 "CREATE SCHEMA other; SET search_path = other, public; CREATE TABLE orders (x int); "
+                                 "SET search_path = public; DROP TABLE orders"])
+def test_another_relation_of_that_name_is_not_its_own(target, bystander, postgres, sql):
+    with target.login() as client:
+        assert wire.errors(client.query(sql)) == [REFUSED]
+        client.query("ROLLBACK")
+        assert wire.errors(client.query("BEGIN")) == []
+        messages = [client.query(each) for each in sql.split("; ")]
+        assert wire.errors(messages[-1]) == [REFUSED]
+    assert_kept(postgres)
+
+
+def test_cascade_from_a_small_table_reaches_big_ones(target, bystander, postgres):
+    postgres.execute("CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1); ALTER TABLE small OWNER TO app; "
+                     "ALTER TABLE orders ADD CONSTRAINT at_small FOREIGN KEY (customer) REFERENCES small NOT VALID")
+    try:
+        with target.login() as client:
+            assert wire.errors(client.query("TRUNCATE small CASCADE")) == [REFUSED]
+            assert wire.errors(client.query("DROP TABLE small CASCADE")) == [REFUSED]
+    finally:
+        postgres.execute("DROP TABLE small CASCADE")
+
+
 # -- rewrites, warnings, overrides --------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +462,16 @@ def test_index_build_does_not_block_writers(target, bystander, postgres):
             worst, count = max(worst, time.perf_counter() - started), count + 1
         assert wire.errors(builder.read_until("Z", 60)) == []
         assert worst < 0.3, (worst, count)
+
+
+def test_indexes_of_one_table_are_built_at_the_same_time(target, bystander, postgres):
+    clients = [target.login() for _ in range(3)]
+    for n, client in enumerate(clients):
+        client.send(wire.query(f"CREATE INDEX at_once_{n} ON orders (customer, id)"))
+    for client in clients:
+        assert wire.errors(client.read_until("Z", 60)) == []
+        client.close()
+    assert postgres.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'orders'::regclass AND indisvalid") == [(4,)]
 
 
 def test_failed_concurrent_build_leaves_no_invalid_index(target, bystander, postgres):

@@ -334,6 +334,21 @@ def test_terminate_in_a_copy_leaves_no_session(target, postgres):
     wait_until(lambda: not [row for row in postgres.sessions("app") if row[0] == client.pid], what="the server session ends")
 
 
+@pytest.mark.parametrize("sql, behind", [("SET work_mem = '5MB'; COPY left_alone FROM STDIN", b""),
+                                         ("COPY left_alone FROM STDIN", wire.query("SET work_mem = '5MB'")),
+                                         ("COPY left_alone FROM STDIN", wire.message("d", b"half", length=500))])
+def test_client_that_leaves_a_copy_leaves_no_session(target, postgres, sql, behind):
+    postgres.execute("CREATE TABLE IF NOT EXISTS left_alone (a int); GRANT ALL ON left_alone TO app")
+    before = len(postgres.sessions("app"))
+    with target.login() as client:
+        client.send(wire.query(sql))
+        while client.read().type != "G":
+            pass
+        client.send(behind)
+    wait_until(lambda: len(postgres.sessions("app")) <= before, what="the server's session ends")
+    postgres.execute("DROP TABLE left_alone")
+
+
 def test_terminate_right_after_queries_still_runs_them(target, postgres):
     postgres.execute("CREATE TABLE IF NOT EXISTS terminated (a int); GRANT ALL ON terminated TO app")
     try:

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace tidegate::policies {
@@ -228,8 +229,9 @@ TEST(OverrideComment, names_several_rules) {
 
 TEST(OverrideComment, belongs_to_the_statement_it_stands_at) {
   const std::string text = "/*a*/ SELECT 1; /*b*/ SELECT 2 /*c*/; /*d*/";
-  EXPECT_EQ(with_comments(text, {6, 14}), "/*a*/ SELECT 1");
-  EXPECT_EQ(with_comments(text, {22, 30}), " /*b*/ SELECT 2 /*c*/; /*d*/");
+  const std::vector<sql::text_range> ranges{{6, 14}, {22, 30}};
+  EXPECT_THAT(with_comments(text, ranges),
+              testing::ElementsAre("/*a*/ SELECT 1", " /*b*/ SELECT 2 /*c*/; /*d*/"));
 }
 
 TEST(CommentTags, are_read_as_sqlcommenter_writes_them) {

@@ -222,5 +222,17 @@ TEST(pipeline, knows_that_the_client_said_goodbye) {
   EXPECT_TRUE(after(">QX").terminated());
 }
 
+// The server reads that Sync as COPY data, or behind its error: whatever comes next must not pass for
+// skipped.
+TEST(pipeline, sync_within_copy_data_leaves_nothing_to_be_taken_for_skipped) {
+  pipeline p = after(">PBE <12G >dS <E");
+  EXPECT_FALSE(p.skipping());
+  EXPECT_TRUE(p.desynchronised());
+  play(p, "<ZI >Q");
+  EXPECT_FALSE(p.skipping());
+  EXPECT_FALSE(p.answered());
+  EXPECT_FALSE(after(">PBES <12G >dcS <EZI").desynchronised()) << "as drivers do it";
+}
+
 }  // namespace
 }  // namespace tidegate::core

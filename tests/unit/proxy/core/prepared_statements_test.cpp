@@ -188,5 +188,22 @@ TEST(prepared_statements, prepare_in_sql_is_one_of_them) {
   EXPECT_TRUE(all.may_be_suspect(""));
 }
 
+// NAMEDATALEN: to the server, names that begin with the same 63 bytes are one.
+TEST(prepared_statements, names_are_compared_as_the_server_does) {
+  const std::string same(63, 'a');
+  prepared_statements all;
+  all.parse_sent(0, same + "x", "DROP TABLE t");
+  all.bind_sent(1, same + "p", same + "y", some_bind);
+  EXPECT_TRUE(all.may_be_suspect(same + "q"));
+  all.confirmed(0);
+  all.confirmed(1);
+  EXPECT_NE(all.portal(same + "r"), nullptr);
+  EXPECT_NE(all.statement(same), nullptr);
+  EXPECT_EQ(all.statement(same.substr(1)), nullptr);
+  all.close_sent(2, 'S', same + "z");
+  all.confirmed(2);
+  EXPECT_EQ(all.statement(same + "x"), nullptr);
+}
+
 }  // namespace
 }  // namespace tidegate::core

@@ -298,6 +298,17 @@ TEST(session, copy_data_of_an_intercepted_statement_flows_while_the_server_takes
   EXPECT_TRUE(s.pipeline().at_rest());
 }
 
+TEST(session, nothing_but_copy_data_passes_while_a_copy_may_have_failed_already) {
+  relay r;
+  session& s = r.session;
+  s.forwarded(view(query(ddl)));
+  r.server(message('G', std::string(3, '\0')));
+  const std::string data = message('d', "1\n");
+  const auto scan = s.scan_copy(view(data + query(ddl)));
+  EXPECT_EQ(scan.forward, data.size());
+  EXPECT_EQ(scan.step, client_step::hold);
+}
+
 TEST(session, too_many_requests_pause_reading) {
   relay r({.pipeline_depth = 3});
   r.client(sync() + sync());
