@@ -94,7 +94,7 @@ void pipeline::received(char type) {
     case 'I':
     case 's':
       if (at == request::execute) {
-        copying_in_ = false;
+        copying_in_ = synced_in_copy_ = false;
         pop();
       }
       break;
@@ -113,7 +113,7 @@ void pipeline::received(char type) {
 
 void pipeline::ready(transaction_status status) {
   status_ = status;
-  copying_in_ = false;
+  copying_in_ = synced_in_copy_ = false;
   pop_unanswered();
   if (size_ == 0) {
     desynchronised_ = true;

@@ -79,6 +79,12 @@ std::vector<std::string_view> commented_texts(std::string_view text,
   return policies::with_comments(text, ranges);
 }
 
+std::string_view text_of_statement(std::string_view text, sql::text_range range) {
+  const auto begin = static_cast<std::size_t>(std::max(range.begin, 0));
+  const auto end = static_cast<std::size_t>(std::max(range.end, range.begin));
+  return begin <= text.size() ? text.substr(begin, end - begin) : text;
+}
+
 }  // namespace
 
 interception::interception(client_session& session, protocol::byte_buffer message, bool too_long,
@@ -399,7 +405,7 @@ boost::asio::awaitable<void> interception::decide() {
     const auto commented = commented_texts(prepared, inner.statements);
     for (std::size_t i = 0; i < inner.statements.size(); ++i) {
       const sql::statement& s = inner.statements[i];
-      decisions_.push_back({&s, commented[i],
+      decisions_.push_back({&s, text_of_statement(prepared, s.range), commented[i],
                             policies::decide({s, prepared, facts_.snapshot, who, history_, commented[i]},
                                              settings_->policies.policy)});
       for (policies::finding& f : decisions_.back().decision.reported)
@@ -413,7 +419,7 @@ boost::asio::awaitable<void> interception::decide() {
       if (session_.ended()) co_return;
     }
     const sql::statement& s = parsed_.statements[i];
-    decisions_.push_back({&s, commented[i],
+    decisions_.push_back({&s, text_of_statement(text, s.range), commented[i],
                           policies::decide({s, text, facts_.snapshot, who, history_, commented[i]},
                                            settings_->policies.policy)});
     history_.add(s, existed(s));
@@ -715,7 +721,7 @@ boost::asio::awaitable<void> interception::tell_audit() {
     if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
     if (findings.empty() && d.decision.overridden.empty())
       metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
-    audit::audit_record record = new_record(sql::normalise(d.commented, session_.state().lexical()));
+    audit::audit_record record = new_record(sql::normalise(d.text, session_.state().lexical()));
     record.findings = findings;
     record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());
     record.verdict = d.decision.action;

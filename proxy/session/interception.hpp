@@ -42,7 +42,8 @@ class interception {
 
   struct decided {
     const sql::statement* statement;
-    std::string_view commented;  // its text, with the comments around it
+    std::string_view text;
+    std::string_view commented;  // its text with the comments around it
     policies::decision decision;
   };
 

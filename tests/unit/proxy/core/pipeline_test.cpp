@@ -232,6 +232,7 @@ TEST(pipeline, sync_within_copy_data_leaves_nothing_to_be_taken_for_skipped) {
   EXPECT_FALSE(p.skipping());
   EXPECT_FALSE(p.answered());
   EXPECT_FALSE(after(">PBES <12G >dcS <EZI").desynchronised()) << "as drivers do it";
+  EXPECT_FALSE(after(">PBE <12G >dSdcS <CZI >PBE <E").desynchronised()) << "a COPY that did not fail";
 }
 
 }  // namespace
