@@ -11,6 +11,7 @@
 //                              replayed; lock_timeout is set around it.
 
 #include "policies/engine.hpp"
+#include "proxy/admin/ddl_board.hpp"
 #include "proxy/control/blockers.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/guard.hpp"
@@ -49,6 +50,7 @@ class guarded_ddl {
   boost::asio::awaitable<std::optional<unit_answer>> send_statement();
   boost::asio::awaitable<void> give_up(bool cancelled);
 
+  admin::ddl_row board_row() const;
   void find_locks();
   core::gate::closure close_gate();
   void tell_waiting(clock::time_point now);
@@ -66,6 +68,7 @@ class guarded_ddl {
   std::vector<std::string> tables_;  // "schema.name", quoted: what may be locked against autovacuum
   control::blockers blockers_;
   std::optional<core::guard> guard_;
+  std::optional<admin::ddl_board::place> shown_;
   unit_answer last_;
   bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
 };
