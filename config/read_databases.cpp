@@ -54,7 +54,7 @@ void read_databases(section_reader& root, settings& out, const load_options& opt
     database_settings database;
     database.name = name;
     databases.section(name, [&](section_reader& section) { read_database(section, database, options); });
-    if (name == "tidegate") {
+    if (name == console_database) {
       databases.refuse(name, "is the name of the admin console",
                        "name it otherwise, and set dbname: tidegate");
     }

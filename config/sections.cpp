@@ -106,7 +106,11 @@ void read_settings(section_reader& root, settings& out, const load_options& opti
   read_http(root, out.http);
   root.number("threads", out.threads, {0, 1024});
   read_auth(root, out.auth, options);
-  root.section("admin", [&](section_reader& admin) { admin.texts("users", out.admin.users); });
+  root.section("admin", [&](section_reader& admin) {
+    admin.texts("users", out.admin.users);
+    admin.texts("stats_users", out.admin.stats_users);
+    admin.texts("aliases", out.admin.aliases);
+  });
   read_databases(root, out, options);
   read_limits(root, out.limits, options);
   read_timeouts(root, out.timeouts);

@@ -1,5 +1,7 @@
 #include "config/settings.hpp"
 
+#include <algorithm>
+
 namespace tidegate::config {
 
 const database_settings* find_database(const settings& all, std::string_view name) {
@@ -9,6 +11,10 @@ const database_settings* find_database(const settings& all, std::string_view nam
     if (database.name == "*") any = &database;
   }
   return any;
+}
+
+bool is_console(const settings& all, std::string_view name) {
+  return name == console_database || std::ranges::find(all.admin.aliases, name) != all.admin.aliases.end();
 }
 
 }  // namespace tidegate::config

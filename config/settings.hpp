@@ -123,7 +123,9 @@ struct auth_settings {
 
 // Who may use the admin console (database "tidegate").
 struct admin_settings {
-  std::vector<std::string> users;  // empty: nobody
+  std::vector<std::string> users;        // may look and change; empty: nobody
+  std::vector<std::string> stats_users;  // may look
+  std::vector<std::string> aliases;  // other names of the console's database, for tools that insist on one
 };
 
 enum class pool_mode : std::uint8_t {
@@ -249,5 +251,9 @@ struct settings {
 
 // The entry for the name a client asks for: its own, else "*", else null. Points into `all`.
 const database_settings* find_database(const settings& all, std::string_view name);
+
+inline constexpr std::string_view console_database = "tidegate";
+// Whether a client that asks for this database gets the admin console.
+bool is_console(const settings& all, std::string_view name);
 
 }  // namespace tidegate::config

@@ -85,6 +85,18 @@ void validate_auth(const settings& all, reading& into) {
   }
 }
 
+void validate_admin(const settings& all, reading& into) {
+  for (const std::string& alias : all.admin.aliases) {
+    const bool is_taken = alias == "*" || std::ranges::any_of(all.databases, [&](const auto& database) {
+                            return database.name == alias;
+                          });
+    if (is_taken) {
+      into.refuse("admin.aliases", "\"" + alias + "\" is under databases",
+                  "the console needs a name of its own");
+    }
+  }
+}
+
 void validate_database(const database_settings& database, reading& into) {
   const std::string path = "databases." + database.name + ".server_tls";
   const server_tls_settings& tls = database.server_tls;
@@ -111,6 +123,7 @@ void validate_database(const database_settings& database, reading& into) {
 void validate(const settings& all, reading& into) {
   validate_listen(all, into);
   validate_auth(all, into);
+  validate_admin(all, into);
   for (const database_settings& database : all.databases) validate_database(database, into);
 }
 

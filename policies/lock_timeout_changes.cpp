@@ -12,7 +12,8 @@ namespace {
 std::string change_beyond_set(const sql::statement& statement) {
   if (const auto* set = statement.as<sql::variable_set>()) {
     if (set->form == sql::set_form::reset_all) return "RESET ALL";
-    if (set->name == "lock_timeout") return set->form == sql::set_form::reset ? "RESET lock_timeout" : "SET lock_timeout";
+    if (set->name == "lock_timeout")
+      return set->form == sql::set_form::reset ? "RESET lock_timeout" : "SET lock_timeout";
     return {};
   }
   if (const auto* discard = statement.as<sql::discard>())

@@ -1,6 +1,6 @@
 #pragma once
-// What a text changes of lock_timeout by itself. A statement that is guarded among others shares its message with such
-// changes, and they would take its bound away.
+// What a text changes of lock_timeout by itself. A statement that is guarded among others shares its message
+// with such changes, and they would take its bound away.
 
 #include "policies/sql/statement.hpp"
 
@@ -15,13 +15,14 @@ struct lock_timeout_changes {
     sql::text_range range;  // of the statement
     bool local = false;
   };
-  std::vector<set> sets;    // SET [LOCAL] lock_timeout, in the order of the text
-  std::string beyond;       // a statement that may change it in another way, in words; empty: there is none
+  std::vector<set> sets;  // SET [LOCAL] lock_timeout, in the order of the text
+  std::string beyond;     // a statement that may change it in another way, in words; empty: there is none
 };
 
 lock_timeout_changes find_lock_timeout_changes(const std::vector<sql::statement>& statements);
 
 // The text with each of the SETs replaced by one of `value` (as "50ms"), which gives the same command tag.
-std::string with_lock_timeout(std::string_view text, const std::vector<lock_timeout_changes::set>& sets, std::string_view value);
+std::string with_lock_timeout(std::string_view text, const std::vector<lock_timeout_changes::set>& sets,
+                              std::string_view value);
 
 }  // namespace tidegate::policies

@@ -6,11 +6,13 @@
 #include "proxy/gateway.hpp"
 
 #include "policies/sql/parse.hpp"
+#include "proxy/admin/console_state.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/audit/audit_log.hpp"
 #include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/new_relations.hpp"
+#include "proxy/gateway_console.hpp"
 #include "proxy/log/log.hpp"
 #include "proxy/metrics/http_server.hpp"
 #include "proxy/metrics/registry.hpp"
@@ -92,15 +94,18 @@ class gateway::impl {
                 .new_relations = new_relations_,
                 .cancels = cancels_,
                 .audit = audit_,
-                .metrics = registry_},
+                .metrics = registry_,
+                .admin = console_state_},
         slow_work_(slow_threads),
         work_(main_.get_executor()),
         http_work_(http_.get_executor()),
         signals_(main_),
         listener_(
             main_, [this](int descriptor, std::size_t index) { hand_over(descriptor, index); },
-            listener_counters_) {
+            listener_counters_),
+        console_(main_, workers_, console_hooks()) {
     shared_.settings.store(settings_);
+    audit_.tell([this](const audit::audit_record& record) { console_state_.findings.add(record); });
     using metrics::metric;
     registry_.read_from(metric::connections_accepted_total,
                         [this] { return static_cast<double>(listener_counters_.accepted.load()); });
@@ -137,7 +142,8 @@ class gateway::impl {
     const unsigned threads =
         settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < threads; ++i) {
-      workers_.push_back(std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_));
+      workers_.push_back(
+          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_));
     }
     gate_.on_open([this] {
       for (const auto& w : workers_) w->wake_held();
@@ -181,6 +187,13 @@ class gateway::impl {
                       {{"database", database}, {"sqlstate", error.sqlstate}});
                 },
             .on_facts_read = {}};
+  }
+
+  gateway_console::hooks console_hooks() {
+    return {.reload = [this] { return reload(); },
+            .alter = [this](const admin::gateway_access::change& how) { return alter(how); },
+            .shut_down = [this](admin::shutdown_kind how) { shut_down(how); },
+            .is_draining = [this] { return registry_.process().is_draining.load(); }};
   }
 
   void hand_over(int descriptor, std::size_t listen_index) {
@@ -234,10 +247,11 @@ class gateway::impl {
     }
   }
 
-  void reload() {
+  // Empty, or why the old settings stay in force.
+  std::string reload() {
     auto& process = registry_.process();
     try {
-      if (!reload_) return;
+      if (!reload_) return "this gateway has no configuration file";
       auto fresh = reload_();
       auto runtime = make_runtime(fresh, lookup(), slow_work_, mock_key_);
       if (!runtime) throw gateway_failure(runtime.error().why);
@@ -255,11 +269,57 @@ class gateway::impl {
                                                      std::chrono::system_clock::now().time_since_epoch())
                                                      .count());
       log::info<"reloaded">();
+      return {};
     } catch (const std::exception& error) {
       process.config_reloads[metrics::reload_result::failed].add();
       log::error<"reload_failed">(
           {{"why", std::string_view(error.what())}, {"settings", "the old ones stay in force"}});
+      return error.what();
     }
+  }
+
+  // SET of the admin console: holds until the next reload.
+  std::string alter(const admin::gateway_access::change& how) {
+    const auto fresh = std::make_shared<config::settings>(*settings_);
+    if (std::string why = how(*fresh); !why.empty()) return why;
+    auto runtime = make_runtime(fresh, lookup(), slow_work_, mock_key_);
+    if (!runtime) return runtime.error().why;
+    try {
+      if (fresh->log.level != settings_->log.level) log::configure(fresh->log);
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+    settings_ = fresh;
+    shared_.settings.store(fresh);
+    runtime_.store(*runtime);
+    return {};
+  }
+
+  void shut_down(admin::shutdown_kind how) {
+    switch (how) {
+      case admin::shutdown_kind::at_once:
+        log::warning<"ended_at_once">({{"clients", places_.clients()}});
+        return main_.stop();
+      case admin::shutdown_kind::drain:
+        if (!draining_) asio::co_spawn(main_, drain(), asio::detached);
+        return;
+      case admin::shutdown_kind::wait_for_clients:
+        asio::co_spawn(main_, end_with_last_client(), asio::detached);
+        return;
+    }
+  }
+
+  // Nobody new; those who are there may stay as long as they like. A signal still drains.
+  asio::awaitable<void> end_with_last_client() {
+    registry_.process().is_draining.store(true);
+    log::info<"waiting_for_clients">({{"clients", places_.clients()}});
+    listener_.stop();
+    asio::steady_timer timer(main_);
+    while (places_.clients() != 0) {
+      timer.expires_after(std::chrono::milliseconds(50));
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    main_.stop();
   }
 
   // Both logs take the new settings, or neither does.
@@ -324,6 +384,7 @@ class gateway::impl {
       co_await timer.async_wait(asio::use_awaitable);
       log::report_suppressed();
       if (new_relations_.any()) new_relations_.expire(clock::now());
+      console_state_.stats.tick(clock::now(), [this] { return registry_.totals(); });
     }
   }
 
@@ -339,6 +400,7 @@ class gateway::impl {
     ended_ = true;
     listener_.stop();
     for (const auto& w : workers_) w->stop();
+    gate_.on_open({});  // nobody is left to be woken
     if (http_server_) http_server_->stop();
     http_.stop();
     if (http_thread_.joinable()) http_thread_.join();
@@ -355,6 +417,7 @@ class gateway::impl {
   audit::audit_log audit_;
   control::control_plane control_;
   core::gate gate_;
+  admin::console_state console_state_{gate_};
   core::new_relations new_relations_;
   pool::cancel_registry cancels_;
   session::shared_services shared_;
@@ -369,6 +432,7 @@ class gateway::impl {
   asio::signal_set signals_;
   net::listener_counters listener_counters_;
   net::listener listener_;
+  gateway_console console_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<metrics::http_server> http_server_;
   std::thread http_thread_;

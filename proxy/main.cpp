@@ -3,6 +3,7 @@
 #include "proxy/cli/check.hpp"
 #include "proxy/cli/demo.hpp"
 #include "proxy/cli/doctor.hpp"
+#include "proxy/cli/import.hpp"
 #include "proxy/cli/serve.hpp"
 #include "proxy/version.hpp"
 
@@ -35,6 +36,11 @@ int main(int argc, char** argv) {
   CLI::App* doctor = app.add_subcommand("doctor", "check a configuration against its servers");
   doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
 
+  tidegate::cli::import_options brought;
+  CLI::App* import = app.add_subcommand("import", "write a configuration of PgBouncer as one of Tidegate");
+  import->add_option("--user-file", brought.user_file, "write a clean copy of auth_file here, and use it");
+  import->add_option("file", brought.file, "pgbouncer.ini")->required();
+
   tidegate::cli::demo_options shown;
   CLI::App* demo =
       app.add_subcommand("demo", "show what Tidegate does, on a throwaway PostgreSQL of its own");
@@ -47,6 +53,7 @@ int main(int argc, char** argv) {
   }
   if (*check) return tidegate::cli::run_check(checked, std::cin, std::cout, std::cerr);
   if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
+  if (*import) return tidegate::cli::run_import(brought, std::cout, std::cerr);
   if (*demo) {
     shown.coloured = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
     return tidegate::cli::run_demo(shown, std::cout, std::cerr);

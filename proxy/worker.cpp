@@ -3,6 +3,7 @@
 #include "policies/sql/parse.hpp"
 #include "policies/sql/parse_stack.hpp"
 #include "protocol/sqlstate.hpp"
+#include "proxy/admin/console.hpp"
 #include "proxy/log/log.hpp"
 #include "proxy/session/greeting.hpp"
 #include "proxy/session/server_request.hpp"
@@ -21,6 +22,8 @@ namespace {
 using clock = std::chrono::steady_clock;
 using metrics::refusal_reason;
 namespace sqlstate = protocol::sqlstate;
+
+constexpr std::string_view going_down = "the gateway is shutting down";
 
 refusal_reason counted(session::handshake_failure::reason why) {
   using reason = session::handshake_failure::reason;
@@ -133,10 +136,12 @@ double seconds(clock::duration d) {
 }  // namespace
 
 worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
-               boost::asio::thread_pool& slow_work, metrics::registry& registry)
+               boost::asio::thread_pool& slow_work, metrics::registry& registry,
+               admin::gateway_access& gateway)
     : shared_(shared),
       runtime_(runtime),
       places_(places),
+      gateway_(gateway),
       counters_(registry.add_thread()),
       work_(context_.get_executor()),
       poller_(net::make_epoll_poller(context_)),
@@ -173,8 +178,7 @@ void worker::stop() {
   boost::asio::post(context_, [this] {
     draining_ = true;
     for (const auto& [key, session] : std::exchange(sessions_, {})) {
-      session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown,
-                   "the gateway is shutting down");
+      session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown, going_down);
     }
     // The sessions' last calls first.
     boost::asio::post(context_, [this] { boost::asio::post(context_, [this] { context_.stop(); }); });
@@ -193,7 +197,8 @@ void worker::drain() {
     // A session may end, and leave the map, during the call.
     std::vector<std::shared_ptr<session::client_session>> all;
     for (const auto& [key, session] : sessions_) all.push_back(session);
-    for (const auto& session : all) session->end_when_at_rest();
+    for (const auto& session : all)
+      session->end_when_at_rest(metrics::disconnect_reason::draining, going_down);
   });
 }
 
@@ -281,8 +286,13 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   const config::settings& settings = *runtime->settings;
   if (draining_) {
     counters_.connections_refused[refusal_reason::draining].add();
-    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
-                                       "the gateway is shutting down", {}, until);
+    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now, going_down, {}, until);
+  }
+  if (config::is_console(settings, client.database)) {
+    // A session of its own: the login is over with this frame.
+    boost::asio::co_spawn(context_, admin::serve_console(std::move(client), shared_, gateway_),
+                          boost::asio::detached);
+    co_return;
   }
   const config::database_settings* database = config::find_database(settings, client.database);
   if (database == nullptr) {
@@ -291,6 +301,30 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
         client.channel, sqlstate::invalid_catalog_name,
         "database \"" + client.database + "\" is not configured",
         "The gateway's configuration has neither an entry for it nor \"*\" under databases.", until);
+  }
+  const auto mine = logins_.insert(logins_.end(), {client.user, client.database, false, clock::now()});
+  struct forget {
+    std::list<worker::login>& all;
+    std::list<worker::login>::iterator one;
+    ~forget() { all.erase(one); }
+  } const on_end{logins_, mine};
+  const admin::database_switches& switches = shared_.admin.switches;
+  if (switches.any()) {
+    if (switches.is_disabled(client.database)) {
+      counters_.connections_refused[refusal_reason::no_rule].add();
+      co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
+                                         "database \"" + client.database + "\" is disabled",
+                                         "ENABLE in the admin console lets clients in again.", until);
+    }
+    const bool resumed = co_await wait_for_resume(client.database, settings.timeouts.query_wait);
+    if (!resumed) {
+      counters_.connections_refused[refusal_reason::server_unavailable].add();
+      co_return co_await session::refuse(
+          client.channel, sqlstate::cannot_connect_now, "database \"" + client.database + "\" is paused",
+          "RESUME in the admin console lets clients in again; timeouts.query_wait "
+          "is how long a client waits for it.",
+          until);
+    }
   }
   auto entered = places_.enter(settings, client.database, client.user);
   const auto wait_until =
@@ -311,6 +345,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
                                        say.detail, until);
   }
 
+  mine->connecting = true;
   // By the configuration's name: under trust and passthrough the client's own is anybody's word until the
   // server lets it in.
   metrics::database_metrics& entry = counters_.database(database->name);
@@ -344,8 +379,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
     co_return;
   }
   if (draining_)
-    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
-                                       "the gateway is shutting down", {}, until);
+    co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now, going_down, {}, until);
   const metrics::session_metrics counted_as = counters_.session(client.database, client.user);
   counted_as.database->server_connections.add();
   counted_as.database->server_connect_seconds.observe(seconds(clock::now() - connect_began));

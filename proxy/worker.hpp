@@ -3,6 +3,7 @@
 // as a bare descriptor and stays here from its first byte to its last, with its server connection beside it.
 
 #include "policies/sql/parse_stack.hpp"
+#include "proxy/admin/gateway_access.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/runtime_settings.hpp"
 #include "proxy/session/client_handshake.hpp"
@@ -11,9 +12,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <list>
 #include <memory>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -22,10 +25,10 @@
 
 namespace tidegate {
 
-class worker {
+class worker final : private admin::worker_access {
  public:
   worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
-         boost::asio::thread_pool& slow_work, metrics::registry& registry);
+         boost::asio::thread_pool& slow_work, metrics::registry& registry, admin::gateway_access& gateway);
   ~worker();
 
   void start();
@@ -40,6 +43,9 @@ class worker {
   void drain();
   // The gate has opened. Any thread.
   void wake_held();
+  // For what the console asks: where access() may be used. Any thread.
+  boost::asio::io_context& context() { return context_; }
+  admin::worker_access& access() { return *this; }
 
  private:
   boost::asio::awaitable<void> serve(int descriptor, std::size_t listen_index, admission::place arrival);
@@ -48,11 +54,30 @@ class worker {
                                        std::shared_ptr<const runtime_settings> runtime, net::deadline& until,
                                        std::chrono::steady_clock::time_point accepted_at);
   boost::asio::awaitable<void> tick();
+  // Waits while the database is paused. False: it took too long, or the gateway drains.
+  boost::asio::awaitable<bool> wait_for_resume(const std::string& database,
+                                               std::chrono::milliseconds at_most);
+  std::vector<std::shared_ptr<session::client_session>> sessions_of(std::string_view database) const;
+
+  void report(admin::worker_snapshot& to) override;
+  unsigned busy_sessions(std::string_view database) override;
+  unsigned end_sessions(std::string_view database) override;
+  bool end_session(std::uint64_t id) override;
+  unsigned end_sessions_at_rest(std::string_view database) override;
+
+  // A client between the proof of who it is and its session, for SHOW POOLS.
+  struct login {
+    std::string user, database;
+    bool connecting = false;
+    std::chrono::steady_clock::time_point since;
+  };
 
   session::shared_services& shared_;
   runtime_slot& runtime_;
   admission& places_;
+  admin::gateway_access& gateway_;
   metrics::thread_metrics& counters_;
+  std::list<login> logins_;  // before the context, whose coroutines take themselves out
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::unique_ptr<net::poller> poller_;

@@ -21,7 +21,9 @@ void check(const rule_input& input, findings& out) {
   f.lock = lock_level::access_exclusive;
   f.at = input.statement.range.begin;
   f.message = "DROP OWNED drops all that " + roles + " owns in this database";
-  f.detail = "ACCESS EXCLUSIVE on every table that is dropped; their rows are lost, and so are all rights of " + roles + ".";
+  f.detail =
+      "ACCESS EXCLUSIVE on every table that is dropped; their rows are lost, and so are all rights of " +
+      roles + ".";
   f.steps = {"REASSIGN OWNED BY " + roles + " TO …;  -- keeps the objects; then REVOKE what is left"};
   f.hint = "Instead: " + f.steps[0];
   out.push_back(std::move(f));
@@ -30,8 +32,8 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& drop_owned_rule() {
-  static constexpr rule r{"drop-owned", "DROP OWNED loses every table of a role", hazard::data_loss, verdict::block,
-                          check};
+  static constexpr rule r{"drop-owned", "DROP OWNED loses every table of a role", hazard::data_loss,
+                          verdict::block, check};
   return r;
 }
 

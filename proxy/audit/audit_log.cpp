@@ -117,6 +117,7 @@ void audit_log::configure(const config::audit_settings& settings) {
 }
 
 void audit_log::record(const audit_record& record) {
+  if (hear_) hear_(record);
   {
     const std::lock_guard lock(mutex_);
     if (target_ == nullptr) return;

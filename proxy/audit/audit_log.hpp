@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -35,6 +36,9 @@ class audit_log {
 
   // Queues the record, unless the target is off.
   void record(const audit_record& record);
+  // Calls `hear` with every record, whatever the target, on the thread that records it. Before the first
+  // record.
+  void tell(std::function<void(const audit_record&)> hear) { hear_ = std::move(hear); }
 
   // Takes other settings, on reload. Throws as the constructor does, and then goes on as before.
   void configure(const config::audit_settings& settings);
@@ -51,6 +55,7 @@ class audit_log {
   void run();
 
   metrics::process_metrics& metrics_;
+  std::function<void(const audit_record&)> hear_;
   std::mutex mutex_;  // over everything below but the thread
   std::condition_variable changed_;
   std::deque<std::string> queue_;

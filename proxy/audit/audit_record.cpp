@@ -16,8 +16,9 @@ constexpr std::size_t longest_text = 2 * 1024;
 constexpr std::size_t most_findings = 32;
 constexpr std::size_t most_entries = 32;  // relations of a finding, tags of a statement
 
-constexpr auto action_words = std::to_array<std::string_view>(
-    {"forwarded", "warned", "guarded", "rewritten", "refused", "overridden", "observed", "clamped", "ended"});
+constexpr auto action_words =
+    std::to_array<std::string_view>({"forwarded", "warned", "guarded", "rewritten", "refused", "overridden",
+                                     "observed", "clamped", "ended", "commanded"});
 constexpr auto outcome_words = std::to_array<std::string_view>({"succeeded", "failed", "unknown"});
 
 // Writes members of one JSON object; the commas are its business.
@@ -69,6 +70,13 @@ void append_finding(std::string& out, const policies::finding& finding) {
 
 }  // namespace
 
+std::string_view word(action_taken action) {
+  return action_words[static_cast<std::size_t>(action)];
+}
+std::string_view word(outcome result) {
+  return outcome_words[static_cast<std::size_t>(result)];
+}
+
 std::string to_json_line(const audit_record& record) {
   std::string out;
   object_writer object(out);
@@ -84,8 +92,8 @@ std::string to_json_line(const audit_record& record) {
   object.text("statement", record.statement, longest_statement);
   if (record.statement.size() > longest_statement) object.number("statement_bytes", record.statement.size());
   object.text("verdict", policies::name(record.verdict));
-  object.text("action", action_words[static_cast<std::size_t>(record.action)]);
-  object.text("outcome", outcome_words[static_cast<std::size_t>(record.result)]);
+  object.text("action", word(record.action));
+  object.text("outcome", word(record.result));
   object.text("sqlstate", record.sqlstate);
   object.milliseconds("duration_ms", record.duration);
   if (record.attempts > 0) {

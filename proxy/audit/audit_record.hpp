@@ -25,6 +25,7 @@ enum class action_taken : std::uint8_t {
   observed,    // mode observe: sent as it was, `verdict` says what would have happened
   clamped,     // a setting was brought to the policy's bound
   ended,       // the gateway ended a transaction or a connection
+  commanded,   // a command of the admin console was carried out
 };
 
 enum class outcome : std::uint8_t {
@@ -32,6 +33,10 @@ enum class outcome : std::uint8_t {
   failed,   // the server or the gateway answered with an error: `sqlstate`
   unknown,  // the connection ended before the answer
 };
+
+// As the log writes them; static storage.
+std::string_view word(action_taken action);
+std::string_view word(outcome result);
 
 struct audit_record {
   std::chrono::system_clock::time_point time;  // of the decision

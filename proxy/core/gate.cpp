@@ -28,8 +28,17 @@ void gate::closure::open() {
 
 gate::closure gate::close(std::string database, std::vector<std::string> names, clock::time_point until) {
   const std::lock_guard lock(mutex_);
-  entry& e = entries_.emplace_back(entry{next_id_++, std::move(database), std::move(names), {}, until});
+  entry& e =
+      entries_.emplace_back(entry{next_id_++, false, std::move(database), std::move(names), {}, until});
   e.views.assign(e.names.begin(), e.names.end());
+  closures_.store(static_cast<unsigned>(entries_.size()), std::memory_order_relaxed);
+  return {*this, e.id};
+}
+
+gate::closure gate::close_database(std::string database) {
+  const std::lock_guard lock(mutex_);
+  const entry& e =
+      entries_.emplace_back(entry{next_id_++, true, std::move(database), {}, {}, clock::time_point::max()});
   closures_.store(static_cast<unsigned>(entries_.size()), std::memory_order_relaxed);
   return {*this, e.id};
 }
@@ -41,7 +50,8 @@ std::optional<gate::clock::time_point> gate::must_hold(std::string_view database
   const std::lock_guard lock(mutex_);
   std::optional<clock::time_point> latest;
   for (const entry& e : entries_) {
-    if (e.until <= now || e.database != database) continue;
+    if (e.whole && (e.database.empty() || e.database == database)) return e.until;
+    if (e.whole || e.until <= now || e.database != database) continue;
     if (text && !sql::mentions_any(*text, lexical, e.views)) continue;
     if (!latest || *latest < e.until) latest = e.until;
   }

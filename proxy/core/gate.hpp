@@ -46,9 +46,13 @@ class gate {
   // `names`: bare relation names as PostgreSQL folds them, dependents (views, partitions, parents) included.
   closure close(std::string database, std::vector<std::string> names, clock::time_point until);
 
+  // Closed for every new statement of a database (empty: of all), until the closure goes.
+  closure close_database(std::string database);
+
   bool closed() const { return closures_.load(std::memory_order_relaxed) != 0; }
-  // Until when a new statement in this database has to wait; none: it may go on. `text` none: what the client
-  // wants can't be told, so it waits for every closure of its database.
+  // Until when a new statement in this database has to wait; none: it may go on; `max()`: until
+  // close_database() is taken back. `text` none: what the client wants can't be told, so it waits for every
+  // closure of its database.
   std::optional<clock::time_point> must_hold(std::string_view database, std::optional<std::string_view> text,
                                              const sql::lexical_settings& lexical,
                                              clock::time_point now) const;
@@ -59,6 +63,7 @@ class gate {
  private:
   struct entry {
     std::uint64_t id;
+    bool whole;  // every statement; an empty database means all of them
     std::string database;
     std::vector<std::string> names;
     std::vector<std::string_view> views;  // of names, for mentions_any

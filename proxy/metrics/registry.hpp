@@ -5,12 +5,14 @@
 
 #include "proxy/metrics/metrics.hpp"
 #include "proxy/metrics/thread_metrics.hpp"
+#include "proxy/metrics/totals.hpp"
 
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tidegate::metrics {
 
@@ -31,6 +33,9 @@ class registry {
   // A metric without labels whose number somebody else keeps (the listener's counters): `read` is asked on
   // each scrape, on any thread, until the registry ends; it must not call the registry.
   void read_from(metric m, std::function<double()> read);
+
+  // The databases that have had a client, in no order. Any thread, at any time.
+  std::vector<database_totals> totals() const;
 
   // All families in Prometheus' text format 0.0.4. Any thread, at any time.
   std::string render() const;

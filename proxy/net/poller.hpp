@@ -48,6 +48,7 @@ class channel {
   // this is not 0.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
+  const released_stream& stream() const { return stream_; }
 
  private:
   friend class epoll_poller;

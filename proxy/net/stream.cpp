@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -216,6 +217,12 @@ asio::awaitable<tls::failure> stream::connect_tls(tls::context_ptr context, std:
     if (taken != 1) co_return tls::failure{"cannot check a certificate against the host \"" + host + "\""};
   }
   co_return co_await shake_hands(until);
+}
+
+bool stream::peer_has_closed() const {
+  // native_handle() is not const, and changes nothing.
+  pollfd asked{const_cast<boost::asio::posix::stream_descriptor&>(descriptor_).native_handle(), POLLRDHUP, 0};
+  return ::poll(&asked, 1, 0) > 0;
 }
 
 released_stream stream::release() {

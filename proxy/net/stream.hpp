@@ -67,6 +67,8 @@ class stream {
   boost::asio::awaitable<tls::failure> connect_tls(tls::context_ptr context, std::string host,
                                                    config::tls_mode mode, deadline& until);
   bool is_tls() const { return ssl_ != nullptr; }
+  // The peer has closed, as far as the kernel knows now; whatever it sent before may still be unread.
+  bool peer_has_closed() const;
   SSL* ssl() const { return ssl_.get(); }
 
   // Leaves Asio. The stream is closed afterwards.

@@ -8,6 +8,7 @@
 #include "proxy/session/replies.hpp"
 #include "proxy/session/setting_bounds.hpp"
 
+#include <atomic>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -43,6 +44,9 @@ core::session_limits limits_of(const config::settings& settings, bool replicatio
           .replication = replication};
 }
 
+// Ids of SHOW CLIENTS, unique in the process.
+std::atomic<std::uint64_t> next_id{1};
+
 double seconds(clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -50,7 +54,8 @@ double seconds(clock::duration duration) {
 }  // namespace
 
 client_session::client_session(environment& on, session_start start)
-    : on_(on),
+    : id_(next_id.fetch_add(1, std::memory_order_relaxed)),
+      on_(on),
       who_(std::move(start.who)),
       core_(limits_of(*on.shared.settings.load(), who_.replication)),
       client_(*this, std::move(start.client)),
@@ -332,11 +337,17 @@ void client_session::hold(core::byte_view message) {
   if (type == 'Q' || type == 'P') {
     if (const auto found = core::text_of(message); found.valid) text = found.text;
   }
-  if (!on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now()))
+  const auto until = on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now());
+  if (!until) {
+    hold_is_over();
     return core_.pass_gate_once();
+  }
   phase_ = phase::held;
-  query_since_ = clock::now();
-  metrics_.database->gate_held_statements.add();
+  if (!held_since_) {
+    held_since_ = query_since_ = clock::now();
+    held_by_pause_ = *until == clock::time_point::max();
+    if (!held_by_pause_) metrics_.database->gate_held_statements.add();
+  }
   on_.session_held(*this);
 }
 
@@ -354,11 +365,19 @@ void client_session::fail_copy(char type) {
   send_to_server(out);
 }
 
+void client_session::hold_is_over() {
+  if (!held_since_) return;
+  const auto since = *std::exchange(held_since_, {});
+  // A stall is what a schema change costs; a pause was asked for.
+  if (!std::exchange(held_by_pause_, false))
+    metrics_.database->gate_stall_seconds.observe(seconds(clock::now() - since));
+}
+
 void client_session::gate_opened() {
   if (ended_ || phase_ != phase::held) return;
-  metrics_.database->gate_stall_seconds.observe(seconds(clock::now() - query_since_));
   phase_ = phase::relaying;
   relay_pending();
+  if (phase_ != phase::held) hold_is_over();
   if (client_read_ended_) client_has_ended();
   update_reading();
 }
@@ -435,7 +454,7 @@ void client_session::server_answered(const core::server_scan& scan) {
   else
     count_as(status == core::transaction_status::idle ? metrics::client_state::idle
                                                       : metrics::client_state::in_transaction);
-  if (end_at_rest_ && phase_ == phase::relaying && core_.pipeline().at_rest()) end_when_at_rest();
+  if (end_at_rest_) end_if_at_rest();
 }
 
 void client_session::update_reading() {
@@ -468,12 +487,19 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
   });
 }
 
-void client_session::end_when_at_rest() {
+void client_session::end_when_at_rest(end_reason why, std::string_view message) {
   end_at_rest_ = true;
-  if (phase_ == phase::relaying && core_.pipeline().at_rest() && client_pending_.empty() &&
-      !core_.inside_client_message()) {
-    end(end_reason::draining, protocol::sqlstate::admin_shutdown, "the gateway is shutting down");
-  }
+  end_at_rest_why_ = why;
+  end_at_rest_message_ = message;
+  end_if_at_rest();
+}
+
+void client_session::end_if_at_rest() {
+  // Nothing of what PAUSE holds has been begun.
+  const bool rests =
+      (phase_ == phase::relaying && client_pending_.empty()) || (phase_ == phase::held && held_by_pause_);
+  if (rests && core_.pipeline().at_rest() && !core_.inside_client_message())
+    end(end_at_rest_why_, protocol::sqlstate::admin_shutdown, end_at_rest_message_);
 }
 
 void client_session::tick(clock::time_point now) {
@@ -485,8 +511,13 @@ void client_session::tick(clock::time_point now) {
     return limit.count() != 0 && since >= limit;
   };
   if (phase_ == phase::draining || phase_ == phase::dialogue)
-    return;                                         // an interception has budgets of its own
-  if (phase_ == phase::held) return gate_opened();  // past every deadline by now: the watchdog
+    return;  // an interception has budgets of its own
+  if (phase_ == phase::held) {
+    if (held_by_pause_ && passed(now - *held_since_, timeouts.query_wait))
+      return end(end_reason::timeout, protocol::sqlstate::query_canceled,
+                 "query timeout: the database is paused, and timeouts.query_wait was reached");
+    return gate_opened();  // past every other deadline by now: the watchdog
+  }
   if (query_running_) {
     if (passed(now - query_since_, timeouts.query)) {
       // The server would go on: it looks at its connection only when it has something to say.

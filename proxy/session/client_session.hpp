@@ -6,6 +6,7 @@
 //
 // Lives on one worker's thread. Kept alive by the worker until it has ended, and by a running interception.
 
+#include "proxy/admin/snapshot.hpp"
 #include "proxy/core/session.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
@@ -64,14 +65,19 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void start();
   // Ends now: the client gets FATAL with these words when it is between messages, and both sides are closed.
   void end(end_reason why, std::string_view sqlstate = {}, std::string_view message = {});
-  // End as soon as the client is between transactions (draining).
-  void end_when_at_rest();
+  // End as soon as the client is between transactions, with these words. `message` is static.
+  void end_when_at_rest(end_reason why, std::string_view message);
   // Called every second by the worker: the timeouts.
   void tick(std::chrono::steady_clock::time_point now);
   // A CancelRequest of this client arrived. Any thread.
   void note_cancel_request();
   // The gate has opened: held work goes on.
   void gate_opened();
+
+  // For the admin console: which one it is, what it does now, and whether PAUSE has to wait for it.
+  std::uint64_t id() const { return id_; }
+  void report(admin::worker_snapshot& to) const;
+  bool busy() const;
 
   bool ended() const { return ended_; }
   const client_identity& who() const { return who_; }
@@ -144,12 +150,17 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void interception_done();
   void hold(core::byte_view message);
   void fail_copy(char type);
+  void hold_is_over();
   void server_answered(const core::server_scan& scan);
   void update_reading();
   void count_as(metrics::client_state state);
   void wake() { signal_.cancel(); }
   boost::asio::awaitable<void> wait_signal(std::chrono::steady_clock::time_point until);
 
+  void end_if_at_rest();
+
+  const std::uint64_t id_;
+  const std::chrono::system_clock::time_point connected_at_ = std::chrono::system_clock::now();
   environment& on_;
   client_identity who_;
   core::session core_;
@@ -179,6 +190,9 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool server_said_why_ = false;  // a FATAL was relayed
   bool ended_ = false;
   bool end_at_rest_ = false;
+  end_reason end_at_rest_why_ = end_reason::draining;
+  std::string_view end_at_rest_message_;
+  bool held_by_pause_ = false;
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
   std::string owed_;  // of run_when_at_rest; empty: nothing
@@ -186,6 +200,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next
   std::chrono::steady_clock::time_point last_activity_;
   std::chrono::steady_clock::time_point query_since_;
+  std::optional<std::chrono::steady_clock::time_point> held_since_;  // of the statement that is held
   std::optional<std::chrono::steady_clock::time_point> in_transaction_since_;
 };
 

@@ -2,6 +2,7 @@
 // What a session finds around it: the worker it lives on, and the services that all workers share.
 
 #include "config/settings.hpp"
+#include "proxy/admin/console_state.hpp"
 #include "proxy/audit/audit_log.hpp"
 #include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
@@ -31,6 +32,7 @@ struct shared_services {
   pool::cancel_registry& cancels;
   audit::audit_log& audit;
   metrics::registry& metrics;
+  admin::console_state& admin;
 };
 
 // One per worker; its thread only.

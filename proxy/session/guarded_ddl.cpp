@@ -3,6 +3,7 @@
 #include "policies/locks.hpp"
 #include "policies/registry.hpp"
 #include "policies/rule.hpp"
+#include "policies/sql/normalise.hpp"
 #include "policies/sql/quote.hpp"
 #include "protocol/extended_query.hpp"
 #include "protocol/frame.hpp"
@@ -29,6 +30,8 @@ constexpr int tries_beside_autovacuum = 5;
 // How long a statement that can be tried once only looks for a moment when nobody at all holds a conflicting
 // lock.
 constexpr std::chrono::milliseconds patience_of_one_attempt{500};
+
+constexpr std::size_t most_shown = 10;  // blockers in SHOW DDL
 
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -92,6 +95,7 @@ boost::asio::awaitable<void> guarded_ddl::run() {
   }
   guard_.emplace(core::guard_limits{.wait_budget = budget}, clock::now());
   session_.metrics().database->ddl_waiting.add();
+  shown_.emplace(session_.on().shared.admin.ddl, board_row());
   const auto began = clock::now();
   std::uniform_real_distribution<double> unit(0.0, 1.0);
   bool cancelled = false;
@@ -99,6 +103,7 @@ boost::asio::awaitable<void> guarded_ddl::run() {
     const auto next = guard_->next(clock::now(), unit(session_.on().random));
     switch (next.step) {
       case core::guard_step::precheck:
+        shown_->step("looks", guard_->attempts());
         if (const bool looked = co_await precheck(how); looked)
           guard_->found_blockers(!blockers_.empty());
         else
@@ -106,6 +111,7 @@ boost::asio::awaitable<void> guarded_ddl::run() {
         break;
       case core::guard_step::wait:
       case core::guard_step::rest:
+        shown_->step("waits", guard_->attempts());
         if (next.tell) tell_waiting(clock::now());
         if (!co_await session_.pause(next.duration)) {
           cancelled = true;
@@ -114,6 +120,7 @@ boost::asio::awaitable<void> guarded_ddl::run() {
         break;
       case core::guard_step::attempt: {
         of_.attempts_ = guard_->attempts();
+        shown_->step("attempts", guard_->attempts());
         if (how == shape::once) {
           co_await run_once();
           going = false;
@@ -140,9 +147,27 @@ boost::asio::awaitable<void> guarded_ddl::run() {
     if (session_.ended()) going = false;
   }
   session_.metrics().database->ddl_waiting.sub();
+  shown_.reset();
   session_.metrics().database->ddl_seconds.observe(seconds(clock::now() - began));
   of_.lock_wait_ = std::chrono::duration_cast<std::chrono::microseconds>(guard_->waited(clock::now()));
   if (cancelled && !session_.ended()) co_await give_up(true);
+}
+
+admin::ddl_row guarded_ddl::board_row() const {
+  const auto& who = session_.who();
+  const auto guarded = std::find_if(of_.decisions_.begin(), of_.decisions_.end(),
+                                    [](const auto& d) { return d.decision.guarded; });
+  const auto& shown = guarded == of_.decisions_.end() ? of_.decisions_.front() : *guarded;
+  return {.client = session_.id(),
+          .database = who.database,
+          .user = who.user,
+          .application = session_.application(),
+          .backend_pid = session_.backend_pid(),
+          .statement = sql::normalise(shown.text, session_.state().lexical(), 1024),
+          .step = "looks",
+          .attempts = 0,
+          .since = clock::now(),
+          .blockers = {}};
 }
 
 // ---- what is locked ----
@@ -241,6 +266,10 @@ boost::asio::awaitable<bool> guarded_ddl::precheck(shape how) {
   auto found = co_await control::find_blockers(*source, wanted_, std::move(own));
   if (!found) co_return false;
   blockers_ = std::move(*found);
+  std::string in_the_way;
+  for (std::size_t i = 0; i < blockers_.holders.size() && i < most_shown; ++i)
+    in_the_way += (in_the_way.empty() ? "" : "\n") + control::describe(blockers_.holders[i]);
+  shown_->blockers(std::move(in_the_way));
   // Short transactions come and go: the attempt's own lock_timeout waits for them. A statement that has one
   // attempt only waits a little for a moment without any.
   const bool choosy = how == shape::once && guard_->waited(clock::now()) < patience_of_one_attempt;

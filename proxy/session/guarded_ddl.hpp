@@ -12,6 +12,7 @@
 
 #include "policies/engine.hpp"
 #include "policies/lock_timeout_changes.hpp"
+#include "proxy/admin/ddl_board.hpp"
 #include "proxy/control/blockers.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/guard.hpp"
@@ -52,6 +53,7 @@ class guarded_ddl {
   boost::asio::awaitable<std::optional<unit_answer>> send_statement();
   boost::asio::awaitable<void> give_up(bool cancelled);
 
+  admin::ddl_row board_row() const;
   void find_locks();
   core::gate::closure close_gate();
   void tell_waiting(clock::time_point now);
@@ -70,6 +72,7 @@ class guarded_ddl {
   control::blockers blockers_;
   std::optional<core::guard> guard_;
   policies::lock_timeout_changes changes_;  // of a message with other statements
+  std::optional<admin::ddl_board::place> shown_;
   unit_answer last_;
   bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
 };

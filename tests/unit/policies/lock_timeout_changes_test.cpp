@@ -36,8 +36,10 @@ TEST(lock_timeout_changes, what_cannot_be_replaced_is_named) {
   EXPECT_EQ(changes_in("RESET ALL").beyond, "RESET ALL");
   EXPECT_EQ(changes_in("DISCARD ALL").beyond, "DISCARD ALL");
   EXPECT_EQ(changes_in("SELECT set_config('lock_timeout', '0', false)").beyond, "set_config()");
-  EXPECT_EQ(changes_in("UPDATE pg_settings SET setting = '0' WHERE name = 'lock_timeout'").beyond, "UPDATE pg_settings");
-  EXPECT_EQ(changes_in("DO $$ BEGIN SET LOCAL lock_timeout = 0; DROP TABLE t; END $$").beyond, "SET lock_timeout");
+  EXPECT_EQ(changes_in("UPDATE pg_settings SET setting = '0' WHERE name = 'lock_timeout'").beyond,
+            "UPDATE pg_settings");
+  EXPECT_EQ(changes_in("DO $$ BEGIN SET LOCAL lock_timeout = 0; DROP TABLE t; END $$").beyond,
+            "SET lock_timeout");
   for (const char* harmless : {"RESET work_mem", "DISCARD PLANS", "SET statement_timeout = 0", "SELECT 1",
                                "DO $$ BEGIN DROP TABLE t; END $$"})
     EXPECT_EQ(changes_in(harmless).beyond, "") << harmless;
