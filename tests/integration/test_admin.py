@@ -79,7 +79,8 @@ def test_stats_users_look_and_change_nothing(gateway):
         for command in ("PAUSE", "RESUME", "DISABLE app", "ENABLE app", "KILL", "KILL_CLIENT 1", "RECONNECT", "RELOAD", "SHUTDOWN",
                         "SET log.level = debug"):
             assert wire.errors(client.query(command)) == ["42501"], command
-    assert {line["outcome"] for line in audited(gateway)} == {"failed"}
+    lines = wait_until(lambda: len(audited(gateway)) >= 10 and audited(gateway), what="the audit log has them all")
+    assert {line["outcome"] for line in lines} == {"failed"}
 
 
 def test_a_user_taken_off_the_list_may_do_nothing_more(gateway):
@@ -351,7 +352,8 @@ def test_pause_waits_for_transactions_and_holds_what_comes_after(gateway):
         late.authenticate("app", None)
         assert late.value("SELECT 1") == "1"
         late.close()
-    assert [line["statement"] for line in audited(gateway)] == ["PAUSE app", "PAUSE app", "RESUME app", "RESUME app"]
+    lines = wait_until(lambda: len(audited(gateway)) >= 4 and audited(gateway), what="the audit log has them all")
+    assert [line["statement"] for line in lines] == ["PAUSE app", "PAUSE app", "RESUME app", "RESUME app"]
 
 
 def test_pause_can_be_cancelled_and_then_leaves_nothing_paused(gateway):
