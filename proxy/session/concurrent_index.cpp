@@ -111,24 +111,10 @@ boost::asio::awaitable<void> concurrent_index::run() {
     if (built->sqlstate != protocol::sqlstate::deadlock_detected || attempt == most_attempts) break;
     session_.send_to_client(
         notice(said("another index of the table is being built or dropped: trying again")));
-    std::uniform_int_distribution<int> rest(200, 1000);
-    const bool rested = co_await session_.pause(std::chrono::milliseconds(rest(session_.on().random)));
+    const bool rested = co_await rest();
     if (!rested) break;
   }
-  if (builds_ && table_oid_ != 0 && built->error.empty()) {
-    // A build that says it succeeded and left an invalid index behind would be worse than an error.
-    for (const auto& index : co_await invalid_indexes()) {
-      const bool known =
-          std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
-      if (known || index.being_built) continue;
-      const report invalid{
-          .sqlstate = std::string(protocol::sqlstate::object_not_in_prerequisite_state),
-          .message = "index " + sql::quote_identifier(index.name) + " was built but is not valid",
-          .hint = "Drop it with DROP INDEX CONCURRENTLY and try again."};
-      built->error = error(invalid);
-      built->sqlstate = invalid.sqlstate;
-    }
-  }
+  if (builds_ && table_oid_ != 0 && built->error.empty()) co_await check_result(before, *built);
   if (session_.ended()) co_return;
   co_await set_lock_timeout(previous);
   if (session_.ended()) co_return;
@@ -137,6 +123,43 @@ boost::asio::awaitable<void> concurrent_index::run() {
   built->error = with_position_moved(built->error, character_position(of_.text_, splice_at_, utf8),
                                      static_cast<int>(inserted.size()));
   of_.answer_failed(*built);
+}
+
+// A build that says it succeeded and left an invalid index behind would be worse than an error. Where the
+// statement does not tell the index's name, an invalid one may be somebody else's, who failed just now.
+boost::asio::awaitable<void> concurrent_index::check_result(const std::vector<control::index_state>& before,
+                                                            unit_answer& built) {
+  const std::string name = name_to_make();
+  for (const auto& index : co_await invalid_indexes()) {
+    const bool known =
+        std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
+    if (known || index.being_built || (!name.empty() && index.name != name)) continue;
+    const std::string quoted = sql::quote_name({.schema = index.schema, .name = index.name});
+    report invalid{.sqlstate = std::string(protocol::sqlstate::object_not_in_prerequisite_state),
+                   .message = "index " + quoted + " was built but is not valid",
+                   .hint = "Drop it with DROP INDEX CONCURRENTLY and try again."};
+    if (name.empty()) {
+      invalid.message = "index " + quoted + " of the same table is not valid";
+      invalid.hint = "If nobody is building it: DROP INDEX CONCURRENTLY " + quoted + ";";
+      session_.send_to_client(warning(invalid));
+    } else {
+      built.error = error(invalid);
+      built.sqlstate = invalid.sqlstate;
+    }
+  }
+}
+
+// Of the index that the statement makes; empty: the server chooses it, or there are several.
+std::string concurrent_index::name_to_make() const {
+  const auto* create = statement_.as<sql::create_index>();
+  return create != nullptr ? create->name : std::string();
+}
+
+// Between two attempts: of random length, so that two that met do not meet again.
+boost::asio::awaitable<bool> concurrent_index::rest() {
+  std::uniform_int_distribution<int> milliseconds(200, 1000);
+  const bool rested = co_await session_.pause(std::chrono::milliseconds(milliseconds(session_.on().random)));
+  co_return rested;
 }
 
 boost::asio::awaitable<void> concurrent_index::set_lock_timeout(const std::string& value) {
@@ -191,11 +214,11 @@ boost::asio::awaitable<std::vector<control::index_state>> concurrent_index::inva
 // whatever is new.
 boost::asio::awaitable<void> concurrent_index::remove_leftovers(
     const std::vector<control::index_state>& before, bool after_failure) {
+  const std::string name = name_to_make();
   if (!after_failure) {
-    const auto* create = statement_.as<sql::create_index>();
-    if (create == nullptr || create->name.empty()) co_return;
+    if (name.empty()) co_return;
     for (const auto& index : before) {
-      if (index.name == create->name && !index.being_built)
+      if (index.name == name && !index.being_built)
         co_await drop(index, "it was left invalid by an earlier build");
     }
     co_return;
@@ -203,27 +226,36 @@ boost::asio::awaitable<void> concurrent_index::remove_leftovers(
   for (const auto& index : co_await invalid_indexes()) {
     const bool known =
         std::any_of(before.begin(), before.end(), [&](const auto& b) { return b.oid == index.oid; });
-    if (!known && !index.being_built) co_await drop(index, "the build failed and left it invalid");
+    const bool ours = name.empty() || index.name == name;
+    if (!known && ours && !index.being_built) co_await drop(index, "the build failed and left it invalid");
   }
 }
 
+// It meets other builds on the table as a build does, and is tried again as one.
 boost::asio::awaitable<bool> concurrent_index::drop(const control::index_state& index, std::string_view why) {
   const std::string name = sql::quote_name({.schema = index.schema, .name = index.name});
-  protocol::byte_buffer out;
-  protocol::writer w(out);
-  w.begin_message('Q');
-  w.cstring("DROP INDEX CONCURRENTLY IF EXISTS " + name);
-  w.end_message();
-  const auto dropped = co_await server_.run_unit(std::move(out), clock::time_point::max());
-  if (!dropped) co_return false;
-  if (dropped->error.empty()) {
-    session_.send_to_client(notice(said("index " + name + " was dropped: " + std::string(why))));
-  } else {
+  for (int attempt = 1;; ++attempt) {
+    protocol::byte_buffer out;
+    protocol::writer w(out);
+    w.begin_message('Q');
+    w.cstring("DROP INDEX CONCURRENTLY IF EXISTS " + name);
+    w.end_message();
+    const auto dropped = co_await server_.run_unit(std::move(out), clock::time_point::max());
+    if (!dropped) co_return false;
+    if (dropped->error.empty()) {
+      session_.send_to_client(notice(said("index " + name + " was dropped: " + std::string(why))));
+      co_return true;
+    }
+    if (dropped->sqlstate == protocol::sqlstate::deadlock_detected && attempt < most_attempts) {
+      const bool rested = co_await rest();
+      if (rested) continue;
+      co_return false;
+    }
     session_.send_to_client(warning({.sqlstate = dropped->sqlstate,
                                      .message = "index " + name + " is invalid and could not be dropped",
                                      .hint = "DROP INDEX CONCURRENTLY " + name + ";"}));
+    co_return false;
   }
-  co_return dropped->error.empty();
 }
 
 bool concurrent_index::is_concurrent(const sql::parsed& parsed) {

@@ -43,6 +43,10 @@ class concurrent_index {
   boost::asio::awaitable<void> remove_leftovers(const std::vector<control::index_state>& before,
                                                 bool after_failure);
   boost::asio::awaitable<bool> drop(const control::index_state& index, std::string_view why);
+  boost::asio::awaitable<void> check_result(const std::vector<control::index_state>& before,
+                                            unit_answer& built);
+  std::string name_to_make() const;
+  boost::asio::awaitable<bool> rest();
   boost::asio::awaitable<void> set_lock_timeout(const std::string& value);
 
   interception& of_;
