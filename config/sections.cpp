@@ -105,6 +105,7 @@ void read_settings(section_reader& root, settings& out, const load_options& opti
   read_listen(root, out);
   read_http(root, out.http);
   root.number("threads", out.threads, {0, 1024});
+  root.word("relay", out.relay);
   read_auth(root, out.auth, options);
   root.section("admin", [&](section_reader& admin) {
     admin.texts("users", out.admin.users);

@@ -234,10 +234,14 @@ struct audit_settings {
   std::string file;  // when target is file: appended to, reopened on SIGHUP
 };
 
+// How bytes are carried between clients and servers.
+enum class relay_mode : std::uint8_t { automatic, epoll, io_uring };
+
 struct settings {
   std::vector<listen_settings> listen;  // never empty after a load
   http_settings http;
   unsigned threads = 0;  // 0: one per core
+  relay_mode relay = relay_mode::automatic;
   auth_settings auth;
   admin_settings admin;
   std::vector<database_settings> databases;  // in the file's order; never empty after a load

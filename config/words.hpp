@@ -34,6 +34,8 @@ inline constexpr auto words_of<log_level> = std::to_array<std::string_view>({"tr
 template <>
 inline constexpr auto words_of<log_format> = std::to_array<std::string_view>({"logfmt", "json"});
 template <>
+inline constexpr auto words_of<relay_mode> = std::to_array<std::string_view>({"auto", "epoll", "io_uring"});
+template <>
 inline constexpr auto words_of<policies::policy_mode> = std::to_array<std::string_view>({"enforce", "observe",
                                                                                          "off"});
 template <>

@@ -17,6 +17,7 @@
 #include "proxy/metrics/http_server.hpp"
 #include "proxy/metrics/registry.hpp"
 #include "proxy/net/listener.hpp"
+#include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
 #include "proxy/runtime_settings.hpp"
 #include "proxy/version.hpp"
@@ -75,7 +76,18 @@ bool needs_restart(const config::settings& before, const config::settings& after
   return !std::equal(before.listen.begin(), before.listen.end(), after.listen.begin(), after.listen.end(),
                      same_place) ||
          before.http.enabled != after.http.enabled || before.http.address != after.http.address ||
-         before.http.port != after.http.port || before.threads != after.threads;
+         before.http.port != after.http.port || before.threads != after.threads ||
+         before.relay != after.relay;
+}
+
+net::relay choose_relay(config::relay_mode wanted) {
+  if (wanted == config::relay_mode::epoll) return net::relay::epoll;
+  const std::string obstacle = net::io_uring_obstacle();
+  if (obstacle.empty()) return net::relay::io_uring;
+  if (wanted == config::relay_mode::io_uring)
+    throw gateway_failure("relay: io_uring can't be had here: " + obstacle + "; write relay: auto, or epoll");
+  log::info<"relay_without_io_uring">({{"why", obstacle}});
+  return net::relay::epoll;
 }
 
 }  // namespace
@@ -141,9 +153,10 @@ class gateway::impl {
     }
     const unsigned threads =
         settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
+    const net::relay relay_by = choose_relay(settings_->relay);
     for (unsigned i = 0; i < threads; ++i) {
       workers_.push_back(
-          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_));
+          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_, relay_by));
     }
     gate_.on_open([this] {
       for (const auto& w : workers_) w->wake_held();
@@ -158,7 +171,9 @@ class gateway::impl {
     listener_.start();
     for (const auto& bound : listener_.addresses()) log::info<"listening">({{"address", bound.address}});
     if (http_server_) log::info<"http_listening">({{"port", http_server_->local_endpoint().port()}});
-    log::info<"started">({{"version", version}, {"threads", threads}});
+    log::info<"started">({{"version", version},
+                          {"threads", threads},
+                          {"relay", relay_by == net::relay::io_uring ? "io_uring" : "epoll"}});
   }
 
   void run() {
@@ -260,7 +275,7 @@ class gateway::impl {
       reload_logs(*fresh);
       if (needs_restart(*settings_, *fresh))
         log::warning<"reload_needs_restart">(
-            {{"keys", "addresses of listen, http and threads take effect at the next start"}});
+            {{"keys", "addresses of listen, http, threads and relay take effect at the next start"}});
       settings_ = fresh;
       shared_.settings.store(fresh);
       runtime_.store(*runtime);

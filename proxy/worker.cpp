@@ -137,14 +137,15 @@ double seconds(clock::duration d) {
 
 worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
                boost::asio::thread_pool& slow_work, metrics::registry& registry,
-               admin::gateway_access& gateway)
+               admin::gateway_access& gateway, net::relay relay_by)
     : shared_(shared),
       runtime_(runtime),
       places_(places),
       gateway_(gateway),
       counters_(registry.add_thread()),
       work_(context_.get_executor()),
-      poller_(net::make_epoll_poller(context_)),
+      poller_(relay_by == net::relay::io_uring ? net::make_io_uring_poller(context_)
+                                               : net::make_epoll_poller(context_)),
       environment_{.context = context_,
                    .poller = *poller_,
                    .shared = shared,

@@ -28,7 +28,8 @@ namespace tidegate {
 class worker final : private admin::worker_access {
  public:
   worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
-         boost::asio::thread_pool& slow_work, metrics::registry& registry, admin::gateway_access& gateway);
+         boost::asio::thread_pool& slow_work, metrics::registry& registry, admin::gateway_access& gateway,
+         net::relay relay_by);
   ~worker();
 
   void start();

@@ -86,6 +86,7 @@ requires std::is_enum_v<Enum> std::string take(Enum& to, std::string_view text, 
 
 constexpr auto keys = std::to_array<runtime_key>({
     TIDEGATE_SHOWN("threads", threads),
+    TIDEGATE_SHOWN("relay", relay),
     TIDEGATE_CHANGEABLE("limits.max_clients", limits.max_clients, not_zero),
     TIDEGATE_CHANGEABLE("limits.max_clients_per_database", limits.max_clients_per_database, none),
     TIDEGATE_CHANGEABLE("limits.max_clients_per_user", limits.max_clients_per_user, none),

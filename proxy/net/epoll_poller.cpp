@@ -35,7 +35,9 @@ boost::system::error_code tls_error() {
 class epoll_poller final : public poller {
  public:
   explicit epoll_poller(boost::asio::io_context& context)
-      : context_(context), watched_(context), buffer_(std::make_unique<std::byte[]>(receive_buffer_bytes)) {
+      : context_(context),
+        watched_(context),
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(receive_buffer_bytes)) {
     const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
     watched_.assign(descriptor);

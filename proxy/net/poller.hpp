@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -20,6 +21,7 @@
 namespace tidegate::net {
 
 class channel;
+struct ring_seat;
 
 // Who gets a channel's events. Calls are never nested: on_received does not run inside send().
 class channel_handler {
@@ -44,20 +46,23 @@ class channel {
   channel(channel_handler& handler, released_stream stream)
       : handler_(&handler), stream_(std::move(stream)) {}
 
-  // Bytes accepted by send() that the kernel has not taken yet. A handler stops reading the other side while
-  // this is not 0.
+  // Bytes accepted by send() that the kernel did not take. A handler stops reading the other side while this
+  // is not 0. A poller that sends by batches learns it at the end of a batch, or after 256 KiB, and always
+  // before it tells a handler that a peer has ended or closes.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
   const released_stream& stream() const { return stream_; }
 
  private:
   friend class epoll_poller;
+  friend class io_uring_poller;
 
   channel_handler* handler_;
   released_stream stream_;
   std::vector<std::byte> unsent_;
   std::size_t unsent_begin_ = 0;
   std::uint32_t watched_ = 0;  // the epoll events asked for now
+  ring_seat* seat_ = nullptr;  // what a ring knows of it
   bool registered_ = false;
   bool reading_ = true;
   bool closing_seen_ = false;      // on_closing was called since reading stopped
@@ -81,7 +86,9 @@ class poller {
   virtual void set_reading(channel& c, bool reading) = 0;
   // No more will be sent: after what is unsent, the peer sees the end of the stream. Reading goes on.
   virtual void shut_down_sending(channel& c) = 0;
-  // Stops events and closes the descriptor. Safe inside a handler's call.
+  // Stops events, and closes the descriptor as soon as no operation of the kernel's needs it, in the poller's
+  // next turn at the latest. What send() accepted and unsent() does not count is still sent. Safe inside a
+  // handler's call.
   virtual void remove(channel& c) = 0;
   // A time taken once per batch of events: cheap enough for every query.
   virtual std::chrono::steady_clock::time_point now() const = 0;
@@ -90,5 +97,15 @@ class poller {
 // epoll, nested in the io_context of the thread: Asio watches one descriptor, ours watches all sessions
 // (docs/adr/0002).
 std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context);
+// io_uring, woken through an eventfd that Asio watches (docs/adr/0008). Throws std::system_error where
+// io_uring_obstacle() tells of an obstacle.
+std::unique_ptr<poller> make_io_uring_poller(boost::asio::io_context& context);
+
+// Which of them carries the relay.
+enum class relay : std::uint8_t { epoll, io_uring };
+
+// Why io_uring can't carry the relay on this machine, in words for an operator; empty when it can. Tries on a
+// pair of sockets what the poller relies on.
+std::string io_uring_obstacle();
 
 }  // namespace tidegate::net

@@ -10,6 +10,7 @@ set(core_may      proxy/core protocol policies config)
 set(walls
   "pg_query|protobuf-c"               "^policies/sql/"
   "yaml-cpp/"                         "^config/"
+  "liburing"                          "^proxy/net/"
   "libpq-fe"                          "^proxy/control/"
   "prometheus/"                       "^proxy/metrics/"
   "openssl/"                          "^(protocol/|proxy/net/|proxy/session/|proxy/pool/|tests/|bench/)"
