@@ -22,7 +22,7 @@ def instructions(binary, server, mode, queries):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-callgrind."))
     port = free_port()
     (folder / "tidegate.yaml").write_text(
-        f"listen: [{{address: 127.0.0.1, port: {port}}}]\nhttp: off\nthreads: 1\nauth: {{method: trust}}\n"
+        f"listen: [{{address: 127.0.0.1, port: {port}}}]\nhttp: off\nthreads: 1\nrelay: epoll\nauth: {{method: trust}}\n"
         f"databases: {{\"*\": {{host: 127.0.0.1, port: {server.port}, server_tls: {{mode: disable}}}}}}\npolicies: {{mode: enforce}}\naudit: off\nlog: {{level: warning}}\n")
     gateway = subprocess.Popen(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", "--main-stacksize=8388608",
                                 binary, "serve", "--config", str(folder / "tidegate.yaml")],

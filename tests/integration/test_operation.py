@@ -1,6 +1,7 @@
 """The gateway as something to run: limits, timeouts, metrics, reload, drain, and running out of things."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -297,6 +298,33 @@ def test_bad_file_stops_the_start_and_says_where(postgres, tmp_path, spoil):
     assert ended.returncode == 2, ended.stderr
     assert f"{file}:" in ended.stderr
     assert "Sanitizer" not in ended.stderr
+
+
+def _wait_for_log(gateway, pattern: str):
+    wait_until(lambda: re.search(pattern, gateway.output()), what=f"the log has {pattern}")
+
+
+def test_relay_is_what_the_file_says(make_gateway):
+    gateway = make_gateway({"relay": "epoll"})
+    _wait_for_log(gateway, r"event=started .*relay=epoll")
+    assert _logs_in(gateway)
+
+
+def test_relay_falls_back_to_epoll_where_io_uring_is_forbidden_and_says_why(make_gateway):
+    gateway = make_gateway({"relay": "auto"}, forbid_io_uring=True)
+    _wait_for_log(gateway, r"event=relay_without_io_uring why=.*forbidden")
+    _wait_for_log(gateway, r"event=started .*relay=epoll")
+    assert _logs_in(gateway)
+
+
+def test_start_fails_where_io_uring_is_wanted_and_forbidden(postgres, tmp_path):
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(json.dumps({"listen": [{"address": "127.0.0.1", "port": process.free_port()}], "http": "off", "relay": "io_uring",
+                                "auth": {"method": "trust"}, "databases": {"*": {"host": postgres.host, "port": postgres.port}}}))
+    ended = subprocess.run([gateway_module.binary(), "serve", "--config", file], capture_output=True, text=True, timeout=20,
+                           preexec_fn=process.forbid_io_uring)
+    assert ended.returncode == 3, ended.stderr
+    assert "relay: io_uring can't be had here: io_uring is forbidden" in ended.stderr
 
 
 @pytest.mark.parametrize("spoil", [BAD["unknown key"], BAD["not yaml"], BAD["bomb"], BAD["empty"]], ids=["unknown key", "not yaml", "bomb", "empty"])

@@ -37,7 +37,8 @@ def merged(base: dict, changes: dict) -> dict:
 
 
 class Gateway(Target):
-    """One gateway in front of `postgres`. `settings` are laid over the smallest useful configuration.
+    """One gateway in front of `postgres`. `settings` are laid over the smallest useful configuration, whose `relay` is
+    $TIDEGATE_RELAY where that is set.
 
     close() is a test of its own: the process must still be alive (unless `may_end`), end on SIGTERM within seconds with
     exit code 0, and have no sanitizer's report in its output.
@@ -46,7 +47,7 @@ class Gateway(Target):
     direct = False
 
     def __init__(self, postgres, settings: dict | None = None, *, upstream=None, environment: dict | None = None,
-                 files: int | None = None):
+                 files: int | None = None, forbid_io_uring: bool = False):
         super().__init__(postgres, "127.0.0.1", process.free_port())
         self.http_port = process.free_port()
         self.folder = process.scratch_folder("gateway")
@@ -59,6 +60,7 @@ class Gateway(Target):
             "listen": [{"address": "127.0.0.1", "port": self.port}],
             "http": {"address": "127.0.0.1", "port": self.http_port},
             "threads": 2,
+            "relay": os.environ.get("TIDEGATE_RELAY") or "auto",
             "auth": {"method": "trust"},
             "admin": {"users": ["postgres"]},
             "databases": {"*": {"host": server.host, "port": server.port, "pool": {"mode": "session"},
@@ -70,6 +72,7 @@ class Gateway(Target):
         self.write(self.settings)
         self._environment = environment or {}
         self._files = files
+        self._forbid_io_uring = forbid_io_uring
         self._process: subprocess.Popen | None = None
         self.start()
 
@@ -87,6 +90,8 @@ class Gateway(Target):
             process.end_with_parent()
             if self._files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self._files, self._files))
+            if self._forbid_io_uring:
+                process.forbid_io_uring()
 
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([binary(), "serve", "--config", self.file], stdout=log, stderr=log,

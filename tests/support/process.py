@@ -1,6 +1,7 @@
 """Starting and ending the servers of the tests: as an unprivileged user, on a free port, never outliving the tests."""
 
 import ctypes
+import errno
 import os
 import pwd
 import random
@@ -63,6 +64,26 @@ _PR_SET_PDEATHSIG = 1
 def end_with_parent():
     """In a child just before it becomes another program: let the kernel end it when the tests are gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("if_so", ctypes.c_ubyte), ("if_not", ctypes.c_ubyte), ("operand", ctypes.c_uint)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filters", ctypes.POINTER(_Filter))]
+
+
+def forbid_io_uring():
+    """In a child just before it becomes another program: io_uring_setup fails with EPERM, as in a container's seccomp profile."""
+    load_word, equal, answer = 0x20, 0x15, 0x06
+    io_uring_setup, allow, refuse = 425, 0x7FFF0000, 0x00050000 | errno.EPERM
+    filters = (_Filter * 4)(_Filter(load_word, 0, 0, 0), _Filter(equal, 0, 1, io_uring_setup), _Filter(answer, 0, 0, refuse),
+                            _Filter(answer, 0, 0, allow))
+    no_new_privileges, set_seccomp, by_filter = 38, 22, 2
+    _libc.prctl(no_new_privileges, 1, 0, 0, 0)
+    if _libc.prctl(set_seccomp, by_filter, ctypes.byref(_Program(len(filters), filters)), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 def wait_until(condition, timeout: float = 10, what: str = "condition", every: float = 0.01):
