@@ -24,8 +24,7 @@ import time
 from support import process
 
 from . import picture, report, workloads
-from .drivers import ClientFailed
-from .contenders import Contender, Direct, Floor, HAProxy, Needs, PgBouncer, Running, Server, Tidegate
+from .contenders import Contender, Direct, Failed, Floor, HAProxy, Needs, PgBouncer, Running, Server, Tidegate
 from .database import Database
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -45,13 +44,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # as Ctrl-C: everything that was started ends
     options.out.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(options)
+    status = 0
     try:
         comparison.run()
     except KeyboardInterrupt:
         comparison.result["remarks"].append("The run was interrupted.")
+        status = 130
     text = comparison.write()
     print(f"\n{text}\n==> {options.out}/report.md, report.json, report.svg")
-    return 1 if comparison.failed else 0
+    return status or int(comparison.failed)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -152,20 +153,25 @@ class Comparison:
                 "rounds": options.rounds, "seconds": options.seconds, "seed": options.seed} | versions
 
     def run(self):
+        begin = time.monotonic()
         with contextlib.ExitStack() as stack:
             database = Database()
             stack.callback(database.close)
             self.result["about"]["postgresql"] = database.postgres.execute("SHOW server_version", "postgres")[0][0]
             for number, workload in enumerate(self.options.chosen, 1):
-                print(f"==> {number}/{len(self.options.chosen)} {workload.title}", flush=True)
-                self.compare(workload, database)
+                print(f"==> {number}/{len(self.options.chosen)} {workload.title} (at {time.monotonic() - begin:.0f} s)", flush=True)
+                try:
+                    self.compare(workload, database)
+                except Failed as reason:
+                    self.failed = True
+                    self.remark(f"{workload.title} was not measured: {reason}.")
                 self.write()
 
     def compare(self, workload: workloads.Workload, database: Database):
         """All rounds of a workload. A contender that fails is out of it, and the report says why."""
         taking_part = self.taking_part(workload)
         if not taking_part:
-            self.remark(f"{workload.title}: nobody can take part in {self.options.pool_mode} mode.")
+            self.remark(f"{workload.title}: nobody can take part in pool mode {self.options.pool_mode}.")
             return
         entry = {"name": workload.name, "title": workload.title, "unit": workload.unit, "notes": {},
                  "rounds": {contender.name: [] for contender in taking_part}}
@@ -183,7 +189,7 @@ class Comparison:
                             entry["notes"] |= {contender.name: through.note} if through.note else {}
                             workload.warm_up(self.round_of(through, database))
                         figures = workload.run(self.round_of(running[contender.name], database))
-                    except (ClientFailed, RuntimeError, TimeoutError) as reason:
+                    except (Failed, TimeoutError) as reason:
                         self.failed = True
                         entry["notes"][contender.name] = f"failed: {reason}"
                         taking_part = [each for each in taking_part if each is not contender]
@@ -204,7 +210,7 @@ class Comparison:
         print(f"    {contender.name:24} {shown}", flush=True)
 
     def taking_part(self, workload: workloads.Workload) -> list[Contender]:
-        present = [contender for contender in self.present if workload.fits(contender, self.options.pool_mode)]
+        present = [contender for contender in self.present if workload.fits(contender)]
         if not workload.stub:
             return present
         # one PgBouncer process against a gateway that uses more than one core
@@ -228,7 +234,7 @@ class Comparison:
 @contextlib.contextmanager
 def server_stub(binary: pathlib.Path):
     if not binary.is_file():
-        raise ClientFailed(f"{binary} is not built")
+        raise Failed(f"{binary} is not built")
     port = process.free_port()
     child = subprocess.Popen([binary, str(port)], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=process.end_with_parent)
     try:

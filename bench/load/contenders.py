@@ -9,14 +9,22 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 from support import process
-from support.wire import Wire
+from support.wire import Closed, LoginRefused, Wire
 
 from . import usage
 
 MOST_CLIENTS = 12_000
+
+
+class Failed(Exception):
+    """A contender or a client cannot do its work: why, in one line."""
+
+    def __init__(self, reason: str):
+        super().__init__(" ".join(reason.split()).rstrip("."))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +34,6 @@ class Needs:
     tls: bool = False                # between client and contender
     scram: bool = False              # clients log in as scram_user with a password
     named_statements: bool = False   # prepared statements that outlive a transaction
-    many_clients: bool = False       # more than the server has connections: by pooling transactions or not at all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +73,15 @@ class Running:
                 "PGSSLMODE": "require" if self.needs.tls else "disable", "PGGSSENCMODE": "disable", "PGCONNECT_TIMEOUT": "30"}
 
     def connect(self) -> Wire:
-        wire = Wire.connect("127.0.0.1", self.port)
-        if self.needs.tls:
-            wire.start_tls()
-        user = self.environment()["PGUSER"]
-        return wire.login(user, "postgres", password=user)
+        """A connection that has logged in."""
+        try:
+            wire = Wire.connect("127.0.0.1", self.port)
+            if self.needs.tls:
+                wire.start_tls()
+            user = self.environment()["PGUSER"]
+            return wire.login(user, "postgres", password=user)
+        except (OSError, AssertionError, Closed, LoginRefused) as reason:
+            raise Failed(f"no login at {self.contender.name}: {reason}") from reason
 
     def output(self) -> str:
         return (self._folder / "output.log").read_text(errors="replace") if self._folder else ""
@@ -82,16 +93,17 @@ class Running:
             process.remove(self._folder)
 
     def wait_until_ready(self):
-        def ready() -> bool:
+        def listens() -> bool:
             if self._child and self._child.poll() is not None:
-                raise RuntimeError(f"{self.contender.name} ended at its start:\n{self.output()[-2000:]}")
+                raise Failed(f"it ended at its start: {self.output()[-1000:]}")
             try:
-                with self.connect() as wire:
-                    return bool(wire.query("SELECT 1"))
-            except ConnectionRefusedError:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return True
+            except OSError:
                 return False
 
-        process.wait_until(ready, timeout=30, every=0.02, what=f"{self.contender.name} answers")
+        process.wait_until(listens, timeout=30, every=0.02, what=f"{self.contender.name} listens")
+        self.connect().close()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +111,7 @@ class Contender:
     name: str
     by_socket: bool = False   # reaches the server by its unix socket, if it has one
 
-    pools = False             # keeps fewer connections to the server than it has clients
+    pool_mode = ""            # session or transaction, of those who speak PostgreSQL's protocol; the others pass bytes on
     measured = True           # a process whose CPU is told apart from the server's
 
     def missing(self) -> str:
@@ -135,6 +147,10 @@ class Contender:
     def remark(self, needs: Needs) -> str:
         return ""
 
+    def uses_socket(self, server: Server, needs: Needs) -> bool:
+        """PostgreSQL speaks no TLS on its unix socket, and asks for no password there: nothing for those who only pass bytes on."""
+        return self.by_socket and server.sockets is not None and (bool(self.pool_mode) or not (needs.tls or needs.scram))
+
 
 @dataclasses.dataclass(frozen=True)
 class Direct(Contender):
@@ -152,7 +168,7 @@ class Floor(Contender):
         return "" if self.binary.is_file() else f"{self.binary} is not built"
 
     def command(self, port, server, needs, folder):
-        return [str(self.binary), str(port), str(server.socket() if self.by_socket and server.sockets else server.port)]
+        return [str(self.binary), str(port), str(server.socket() if self.uses_socket(server, needs) else server.port)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +179,7 @@ class HAProxy(Contender):
         return "" if shutil.which(self.binary, path=_PATH) else "haproxy is not installed"
 
     def command(self, port, server, needs, folder):
-        address = f"unix@{server.socket()}" if self.by_socket and server.sockets else f"127.0.0.1:{server.port}"
+        address = f"unix@{server.socket()}" if self.uses_socket(server, needs) else f"127.0.0.1:{server.port}"
         (folder / "haproxy.cfg").write_text(
             "global\n  nbthread 1\n  maxconn 4000\n"
             "defaults\n  mode tcp\n  timeout connect 10s\n  timeout client 1h\n  timeout server 1h\n"
@@ -176,8 +192,6 @@ class PgBouncer(Contender):
     binary: str = "pgbouncer"
     pool_mode: str = "session"
     pool_size: int = 20
-
-    pools = True
 
     def missing(self) -> str:
         return "" if shutil.which(self.binary, path=_PATH) else "pgbouncer is not installed"
@@ -201,7 +215,7 @@ class PgBouncer(Contender):
 
     def command(self, port, server, needs, folder):
         mode = self.mode_for(needs)
-        host = server.sockets if self.by_socket and server.sockets else "127.0.0.1"
+        host = server.sockets if self.uses_socket(server, needs) else "127.0.0.1"
         settings = {
             "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "",
             "auth_type": "scram-sha-256" if needs.scram else "trust", "auth_file": folder / "users.txt",
@@ -227,8 +241,6 @@ class Tidegate(Contender):
     threads: int = 1
     relay: str | None = None   # None: not written into the configuration
 
-    pools = True
-
     def missing(self) -> str:
         return "" if self.binary.is_file() else f"{self.binary} is not built"
 
@@ -241,7 +253,7 @@ class Tidegate(Contender):
         pool = {"mode": self.pool_mode} | ({"size": self.pool_size} if self.pool_mode == "transaction" else {})
         settings = {
             "listen": [listen], "http": "off", "threads": self.threads, "auth": auth, "limits": {"max_clients": MOST_CLIENTS},
-            "databases": {"*": {"host": str(server.sockets) if self.by_socket and server.sockets else "127.0.0.1", "port": server.port, "pool": pool,
+            "databases": {"*": {"host": str(server.sockets) if self.uses_socket(server, needs) else "127.0.0.1", "port": server.port, "pool": pool,
                                 "server_tls": {"mode": "disable"}, "control": {"user": "postgres"}}},
             "policies": {"mode": "enforce"}, "audit": "off", "log": {"level": "warning"},
         } | ({"relay": self.relay} if self.relay else {})

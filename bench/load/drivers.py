@@ -11,11 +11,7 @@ import time
 from support import wire
 from support.postgres import DEBIAN_BINARIES
 
-from .contenders import Running
-
-
-class ClientFailed(Exception):
-    """A client could not do its work: what it said last."""
+from .contenders import Failed, Running
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -28,7 +24,7 @@ def run(command: list[str], through: Running, **arguments) -> str:
     done = subprocess.run(command, env=os.environ | through.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           **arguments)
     if done.returncode != 0:
-        raise ClientFailed(" ".join(done.stderr.strip().splitlines()[-2:]) or f"{command[0]} ended with {done.returncode}")
+        raise Failed(" ".join(done.stderr.strip().splitlines()[-2:]) or f"{command[0]} ended with {done.returncode}")
     return done.stdout
 
 
@@ -71,9 +67,9 @@ class IdleClients:
         try:
             for _ in range(count):
                 self._wires.append(through.connect())
-        except (OSError, wire.Closed, wire.LoginRefused) as reason:
+        except Failed as reason:
             self.close()
-            raise ClientFailed(f"client {len(self._wires) + 1} of {count} could not log in: {reason}") from reason
+            raise Failed(f"client {len(self._wires) + 1} of {count}: {reason}") from reason
 
     def ask_all(self) -> int:
         """How many of them get no answer."""

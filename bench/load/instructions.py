@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Instructions of the gateway per SELECT, by callgrind: what the relay's own code costs, whatever the machine is doing.
 
-    instructions.py --tidegate BIN [--queries 5000]
+    scripts/bench instructions [--tidegate BIN] [--queries 5000]
 
 Runs the gateway under callgrind with one client that sends the same SELECT N and 3 N times; the difference is the price of
 the queries between, the login and the start left out. Prints a line per protocol, and how much of it is the parser's: nothing.

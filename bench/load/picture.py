@@ -1,4 +1,4 @@
-"""The result of a comparison as a picture (SVG): for each workload where the contenders stand, with PgBouncer at 1."""
+"""The result of a comparison as a picture (SVG): for each workload where the contenders stand, with PgBouncer (or else the floor) at 1."""
 
 import html
 import math
@@ -8,11 +8,12 @@ from .spread import Spread
 
 COLOURS = {"direct": "#888888", "floor": "#7a5195", "haproxy": "#ef8a17", "pgbouncer": "#2f6db5", "tidegate": "#c8202f"}
 MORE_COLOURS = ("#14866d", "#b0388f", "#5b7f00", "#7d4a19")
-LEFT, PANEL, GAP, ROW, TOP = 300, 420, 60, 30, 110
-LEAST, MOST = 0.125, 8.0   # of the scale, which is logarithmic
+LEFT, PANEL, GAP, ROW, TOP = 350, 420, 60, 30, 110
+LEAST, MOST = 1 / 16, 16.0   # of the scale, which is logarithmic; what lies beyond stands at its edge
 
 
-def svg(result: dict, reference: str = "pgbouncer") -> str:
+def svg(result: dict) -> str:
+    reference = next((name for name in ("pgbouncer", "floor") if name in result["contenders"]), "")
     workloads = [workload for workload in result["workloads"] if reference in workload["rounds"]
                  and any("cpu_us" in found and "client_kib" not in found for found in workload["rounds"][reference])]
     names = list(dict.fromkeys(name for workload in workloads for name in workload["rounds"] if name != reference))

@@ -43,7 +43,7 @@ def markdown(result: dict) -> str:
         lines += _table("CPU of the proxy relative to pgbouncer", load, _ratios("cpu_us", "pgbouncer"))
         lines += _table("CPU of the proxy relative to the floor", load, _ratios("cpu_us", "floor"))
         lines += _table("CPU of the proxy, µs per transaction or MB", load, _medians("cpu_us"))
-        lines += _table("… of it user + system", load, _pairs("user_us", "system_us", " + "))
+        lines += _table("… of it user + system", load, _split)
         lines += _table("Transactions or MB per second", load, _medians("rate"))
         lines += _table("Throughput relative to pgbouncer", load, _ratios("rate", "pgbouncer"))
         lines += _table("Latency, ms: p50 / p99", load, _pairs("p50_ms", "p99_ms", " / "))
@@ -79,6 +79,16 @@ def _pairs(first: str, second: str, between: str) -> Cell:
         found = [spread.of_contender(workload, contender, figure) for figure in (first, second)]
         return between.join(number(each.median) for each in found) if all(found) else ""
     return cell
+
+
+def _split(workload: dict, contender: str) -> str:
+    """The kernel splits by looking at each tick: true over all rounds, not in a single one."""
+    total = spread.of_contender(workload, contender, "cpu_us")
+    user, system = (sum(spread.values(workload, contender, figure)) for figure in ("user_us", "system_us"))
+    if not total or user + system <= 0:
+        return ""
+    share = user / (user + system)
+    return f"{number(total.median * share)} + {number(total.median * (1 - share))}"
 
 
 def _ratios(figure: str, reference: str) -> Cell:
