@@ -1,16 +1,15 @@
 // A load that costs little itself: clients that each send a batch of the same query and wait for its answers,
 // in one thread. Logs in, says so and waits for the word, so that whoever measures can look at a proxy with
-// every client connected and nothing going on (bench/load/wire_load.py).
+// every client connected and nothing going on (bench/load/workloads.py).
 //
 //   client_stub PORT simple|extended|prepared CLIENTS BATCH SECONDS
 //
 // Prints "ready"; a line on standard input starts the load. Then prints batches, seconds, p50 and p99 in
 // microseconds, and keeps its connections until standard input ends.
 
+#include "bench/messages.hpp"
 #include "bench/stub/loopback.hpp"
 #include "protocol/frame.hpp"
-#include "protocol/startup.hpp"
-#include "protocol/writer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,8 +27,6 @@ using protocol::byte_buffer;
 using protocol::bytes;
 using clock_type = std::chrono::steady_clock;
 
-constexpr std::string_view query_of_client = "SELECT abalance FROM pgbench_accounts WHERE aid = 4711";
-constexpr std::string_view query_with_parameter = "SELECT abalance FROM pgbench_accounts WHERE aid = $1";
 constexpr std::string_view statement_name = "P0";
 
 [[noreturn]] void complain(const std::string& what) {
@@ -37,32 +34,8 @@ constexpr std::string_view statement_name = "P0";
   std::exit(3);
 }
 
-void add_sync(protocol::writer& w) {
-  w.begin_message('S');
-  w.end_message();
-}
-
-void add_parse(protocol::writer& w, std::string_view name) {
-  w.begin_message('P');
-  w.cstring(name);
-  w.cstring(query_with_parameter);
-  w.uint16(0);
-  w.end_message();
-}
-
-void add_bind_and_execute(protocol::writer& w, std::string_view statement) {
-  w.begin_message('B');
-  w.cstring("");
-  w.cstring(statement);
-  w.uint16(0);
-  w.uint16(1);
-  w.value(protocol::as_bytes("4711"));
-  w.uint16(0);
-  w.end_message();
-  w.begin_message('E');
-  w.cstring("");
-  w.int32(0);
-  w.end_message();
+protocol::parse parse_of(std::string_view statement) {
+  return {.statement = statement, .query = bench::point_select_with_parameter, .parameter_types = {}};
 }
 
 // What a client sends at a time, and how many ReadyForQuery end the answer.
@@ -74,20 +47,19 @@ struct batch {
 batch make_batch(std::string_view mode, int size) {
   batch made;
   protocol::writer w(made.request);
-  if (mode == "simple") {
-    made.answers = size;
-    for (int i = 0; i < size; ++i) {
-      w.begin_message('Q');
-      w.cstring(query_of_client);
-      w.end_message();
-    }
-    return made;
-  }
   for (int i = 0; i < size; ++i) {
-    if (mode == "extended") add_parse(w, "");
-    add_bind_and_execute(w, mode == "prepared" ? statement_name : "");
+    if (mode == "simple") {
+      encode(w, protocol::query{bench::point_select});
+      continue;
+    }
+    if (mode == "extended") encode(w, parse_of(""));
+    encode(w, bench::bind_one_value(mode == "prepared" ? statement_name : ""));
+    encode(w, protocol::execute{});
   }
-  add_sync(w);
+  if (mode == "simple")
+    made.answers = size;
+  else
+    encode(w, protocol::sync{});
   return made;
 }
 
@@ -144,20 +116,14 @@ void wait_for_answer(client& waiting) {
 client log_in(std::uint16_t port, std::string_view mode) {
   client made;
   made.descriptor = bench::connect_to(port);
-  byte_buffer hello;
-  protocol::writer w(hello);
-  encode(w, protocol::startup_message{.version = protocol::protocol_3_0,
-                                      .parameters = {{"user", "postgres"}, {"database", "postgres"}}});
-  send_whole(made.descriptor, hello);
   made.owed = 1;
+  send_whole(made.descriptor, bench::encoded(protocol::startup_message{
+                                  .version = protocol::protocol_3_0,
+                                  .parameters = {{"user", "postgres"}, {"database", "postgres"}}}));
   wait_for_answer(made);
   if (mode == "prepared") {
-    byte_buffer prepare;
-    protocol::writer p(prepare);
-    add_parse(p, statement_name);
-    add_sync(p);
-    send_whole(made.descriptor, prepare);
     made.owed = 1;
+    send_whole(made.descriptor, bench::encoded(parse_of(statement_name), protocol::sync{}));
     wait_for_answer(made);
   }
   return made;

@@ -6,10 +6,9 @@
 //
 // It knows no transactions, no errors and no TLS, and takes a Bind of a statement that nobody has prepared.
 
+#include "bench/messages.hpp"
 #include "bench/stub/loopback.hpp"
 #include "protocol/frame.hpp"
-#include "protocol/startup.hpp"
-#include "protocol/writer.hpp"
 
 #include <array>
 #include <cerrno>
@@ -26,73 +25,31 @@ using namespace tidegate;
 using protocol::byte_buffer;
 using protocol::bytes;
 
-struct parameter {
-  const char* name;
-  const char* value;
-};
-constexpr std::array reported{parameter{"server_version", "15.0"},
-                              parameter{"server_encoding", "UTF8"},
-                              parameter{"client_encoding", "UTF8"},
-                              parameter{"standard_conforming_strings", "on"},
-                              parameter{"integer_datetimes", "on"},
-                              parameter{"DateStyle", "ISO, MDY"},
-                              parameter{"IntervalStyle", "postgres"},
-                              parameter{"TimeZone", "UTC"},
-                              parameter{"is_superuser", "on"},
-                              parameter{"application_name", ""},
-                              parameter{"session_authorization", "postgres"}};
+protocol::byte_buffer greeting() {
+  using status = protocol::parameter_status;
+  return bench::encoded(protocol::authentication_ok{}, status{"server_version", "15.0"},
+                        status{"server_encoding", "UTF8"}, status{"client_encoding", "UTF8"},
+                        status{"standard_conforming_strings", "on"}, status{"integer_datetimes", "on"},
+                        status{"DateStyle", "ISO, MDY"}, status{"IntervalStyle", "postgres"},
+                        status{"TimeZone", "UTC"}, status{"is_superuser", "on"},
+                        status{"application_name", ""}, status{"session_authorization", "postgres"},
+                        protocol::backend_key_data{.process_id = 1, .key = protocol::as_bytes("none")},
+                        protocol::ready_for_query{});
+}
 
 // What the server says, in the bytes of the wire, made once.
-class phrases {
- public:
-  phrases() {
-    add(login, 'R', [](protocol::writer& w) { w.int32(0); });  // AuthenticationOk
-    for (const parameter& each : reported)
-      add(login, 'S', [&](protocol::writer& w) {
-        w.cstring(each.name);
-        w.cstring(each.value);
-      });
-    add(login, 'K', [](protocol::writer& w) {
-      w.int32(1);
-      w.int32(1);
-    });
-    add(ready, 'Z', [](protocol::writer& w) { w.character('I'); });
-    login.insert(login.end(), ready.begin(), ready.end());
-    add(description, 'T', [](protocol::writer& w) {
-      w.uint16(1);
-      w.cstring("abalance");
-      w.uint32(0);  // of no table
-      w.uint16(0);
-      w.uint32(23);  // int4
-      w.uint16(4);
-      w.int32(-1);
-      w.uint16(0);  // as text
-    });
-    add(row, 'D', [](protocol::writer& w) {
-      w.uint16(1);
-      w.value(protocol::as_bytes("1"));
-    });
-    add(row, 'C', [](protocol::writer& w) { w.cstring("SELECT 1"); });
-    simple_answer = description;
-    simple_answer.insert(simple_answer.end(), row.begin(), row.end());
-    simple_answer.insert(simple_answer.end(), ready.begin(), ready.end());
-    add(statement, 't', [](protocol::writer& w) { w.uint16(0); });
-    statement.insert(statement.end(), description.begin(), description.end());
-    add(parsed, '1', [](protocol::writer&) {});
-    add(bound, '2', [](protocol::writer&) {});
-    add(closed, '3', [](protocol::writer&) {});
-  }
-
-  byte_buffer login, ready, description, row, simple_answer, statement, parsed, bound, closed;
-
- private:
-  template <typename Body>
-  static void add(byte_buffer& to, char type, Body body) {
-    protocol::writer w(to);
-    w.begin_message(type);
-    body(w);
-    w.end_message();
-  }
+struct phrases {
+  const protocol::command_complete selected{.tag = "SELECT 1"};
+  byte_buffer login = greeting();
+  byte_buffer simple_answer =
+      bench::encoded(bench::one_column(), bench::one_value(), selected, protocol::ready_for_query{});
+  byte_buffer parsed = bench::encoded(protocol::parse_complete{});
+  byte_buffer bound = bench::encoded(protocol::bind_complete{});
+  byte_buffer statement = bench::encoded(protocol::parameter_description{}, bench::one_column());
+  byte_buffer portal = bench::encoded(bench::one_column());
+  byte_buffer executed = bench::encoded(bench::one_value(), selected);
+  byte_buffer closed = bench::encoded(protocol::close_complete{});
+  byte_buffer ready = bench::encoded(protocol::ready_for_query{});
 };
 
 struct connection {
@@ -102,7 +59,7 @@ struct connection {
 };
 
 void say(connection& to, const byte_buffer& words) {
-  to.unsent.insert(to.unsent.end(), words.begin(), words.end());
+  bench::append(to.unsent, words);
 }
 
 // Answers the startup packet at `position`. False: the connection ends.
@@ -130,11 +87,11 @@ bool answer(connection& client, bytes message, const phrases& phrase) {
       say(client, phrase.bound);
       return true;
     case 'D':
-      say(client, static_cast<char>(message[protocol::frame_header_size]) == 'S' ? phrase.statement
-                                                                                 : phrase.description);
+      say(client,
+          static_cast<char>(message[protocol::frame_header_size]) == 'S' ? phrase.statement : phrase.portal);
       return true;
     case 'E':
-      say(client, phrase.row);
+      say(client, phrase.executed);
       return true;
     case 'C':
       say(client, phrase.closed);
