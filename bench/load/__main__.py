@@ -58,7 +58,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two rounds of a second of fewer workloads and contenders: about three minutes")
-    parser.add_argument("--rounds", type=int, help="default: 7")
+    parser.add_argument("--rounds", type=int, help="default: 9")
     parser.add_argument("--seconds", type=int, default=1, help="of one contender in one round (default: 1)")
     parser.add_argument("--workloads", help="names or patterns, with commas; --list names them (default: all)")
     parser.add_argument("--contenders", help=f"of {','.join(CONTENDERS)}; -aa is a second, identical process (default: all)")
@@ -76,7 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/bench-report", help="the folder of the report")
     parser.add_argument("--list", action="store_true", help="name the workloads")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 7)
+    options.rounds = options.rounds or (2 if options.quick else 9)
     options.tidegate, options.tools, options.out = (path.resolve() for path in (options.tidegate, options.tools, options.out))
     options.seed = random.randrange(10**6) if options.seed is None else options.seed
     options.chosen = choose(parser, options)
