@@ -74,6 +74,8 @@ def judge(result: dict) -> Iterator[Finding]:
             if about["kind"] != "Tidegate":
                 continue
             bounds = (_ALL_CORES,) if about["threads"] > 1 else (*_EVERYWHERE, *_to_the_floor(about))
+            if about["pool_mode"] != result["about"]["pool_mode"]:   # than PgBouncer's: nothing to hold it to there
+                bounds = tuple(bound for bound in bounds if bound.against != "pgbouncer")
             for bound in bounds:
                 if not fnmatch.fnmatch(workload["name"], bound.workloads):
                     continue

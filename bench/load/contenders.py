@@ -120,8 +120,11 @@ class Contender:
 
     def about(self) -> dict:
         """What the report knows of it."""
-        described = {"kind": type(self).__name__} | dataclasses.asdict(self)
+        described = {"kind": type(self).__name__, "version": self.version()} | dataclasses.asdict(self)
         return {key: str(value) if isinstance(value, pathlib.Path) else value for key, value in described.items()}
+
+    def version(self) -> str:
+        return ""
 
     def start(self, server: Server, needs: Needs) -> Running:
         port = process.free_port()
@@ -178,6 +181,9 @@ class HAProxy(Contender):
     def missing(self) -> str:
         return "" if shutil.which(self.binary, path=_PATH) else "haproxy is not installed"
 
+    def version(self) -> str:
+        return _told_version(shutil.which(self.binary, path=_PATH), "-v")
+
     def command(self, port, server, needs, folder):
         address = f"unix@{server.socket()}" if self.uses_socket(server, needs) else f"127.0.0.1:{server.port}"
         (folder / "haproxy.cfg").write_text(
@@ -196,19 +202,22 @@ class PgBouncer(Contender):
     def missing(self) -> str:
         return "" if shutil.which(self.binary, path=_PATH) else "pgbouncer is not installed"
 
-    def version(self) -> tuple[int, ...]:
-        told = subprocess.run([shutil.which(self.binary, path=_PATH), "--version"], capture_output=True, text=True, check=True).stdout
-        return tuple(map(int, re.search(r"(\d+)\.(\d+)", told).groups()))
+    def version(self) -> str:
+        return _told_version(shutil.which(self.binary, path=_PATH), "--version")
+
+    def prepares_in_transaction_mode(self) -> bool:
+        major, minor = map(int, self.version().split(".")[:2])
+        return (major, minor) >= (1, 21)
 
     def mode_for(self, needs: Needs) -> str:
         """Prepared statements in transaction mode came with 1.21; before it they are compared in session mode."""
-        return "session" if needs.named_statements and self.version() < (1, 21) else self.pool_mode
+        return "session" if needs.named_statements and not self.prepares_in_transaction_mode() else self.pool_mode
 
     def remark(self, needs: Needs) -> str:
         mode = self.mode_for(needs)
         if mode == self.pool_mode:
             return ""
-        return f"in {mode} mode: {'.'.join(map(str, self.version()))} has no prepared statements in {self.pool_mode} mode"
+        return f"in {mode} mode: {self.version()} has no prepared statements in {self.pool_mode} mode"
 
     def account(self) -> dict:
         return process.unprivileged()   # it refuses to run as root
@@ -222,7 +231,7 @@ class PgBouncer(Contender):
             "pool_mode": mode, "default_pool_size": self.pool_size if mode == "transaction" else MOST_CLIENTS,
             "max_client_conn": MOST_CLIENTS, "server_tls_sslmode": "disable", "log_connections": 0, "log_disconnections": 0,
         }
-        if self.version() >= (1, 21):
+        if self.prepares_in_transaction_mode():
             settings["max_prepared_statements"] = 200
         if needs.tls:
             certificate, key = _own_certificate(server, folder)
@@ -244,6 +253,9 @@ class Tidegate(Contender):
     def missing(self) -> str:
         return "" if self.binary.is_file() else f"{self.binary} is not built"
 
+    def version(self) -> str:
+        return _told_version(str(self.binary), "--version")
+
     def command(self, port, server, needs, folder):
         listen = {"address": "127.0.0.1", "port": port}
         if needs.tls:
@@ -263,6 +275,12 @@ class Tidegate(Contender):
 
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _told_version(program: str, option: str) -> str:
+    """The first number with dots in what a program says of itself."""
+    told = subprocess.run([program, option], capture_output=True, text=True, check=True).stdout
+    return re.search(r"\d+(\.\d+)+", told)[0]
 
 
 def _users(server: Server) -> str:

@@ -47,8 +47,11 @@ def pgbench(through: Running, arguments: list[str], *, sampling: float = 1.0) ->
             for line in file.read_text().splitlines():
                 _, _, latency, _, seconds, microseconds = line.split()[:6]
                 latencies.append((int(seconds) + int(microseconds) / 1e6, int(latency) / 1e3))
+    transactions = int(re.search(r"actually processed: (\d+)", told)[1])
+    if transactions == 0:
+        raise Failed("pgbench did not finish a single transaction")
     connecting = re.search(r"average connection time = ([\d.]+) ms", told)
-    return Pgbench(transactions=int(re.search(r"actually processed: (\d+)", told)[1]), tps=float(re.search(r"^tps = ([\d.]+)", told, re.M)[1]),
+    return Pgbench(transactions, tps=float(re.search(r"^tps = ([\d.]+)", told, re.M)[1]),
                    login_ms=float(connecting[1]) if connecting else 0.0, latencies=latencies)
 
 

@@ -35,6 +35,8 @@ def markdown(result: dict) -> str:
              f"{about['when']}, PostgreSQL {about.get('postgresql', '?')}, Linux {about['kernel']}, {about['processors']} processors. Pool mode "
              f"{about['pool_mode']}" + (f", {about['pool_size']} server connections" if about["pool_mode"] == "transaction" else "")
              + f". {about['rounds']} rounds of {about['seconds']} s, order drawn with seed {about['seed']}.", ""]
+    versions = [f"{name} {contender['version']}" for name, contender in result["contenders"].items() if contender.get("version")]
+    lines += [f"Versions: {', '.join(versions)}.", ""] if versions else []
     lines += [f"- {remark}" for remark in result["remarks"]] + _notes(result)
     load = [workload for workload in result["workloads"] if not _holds_many(workload)]
     if load:
