@@ -8,7 +8,7 @@ from .spread import Spread
 
 COLOURS = {"direct": "#888888", "floor": "#7a5195", "haproxy": "#ef8a17", "pgbouncer": "#2f6db5", "tidegate": "#c8202f"}
 MORE_COLOURS = ("#14866d", "#b0388f", "#5b7f00", "#7d4a19")
-LEFT, PANEL, GAP, ROW, TOP = 350, 420, 60, 30, 110
+LEFT, PANEL, GAP, ROW, TOP = 350, 420, 80, 30, 110
 LEAST, MOST = 1 / 16, 16.0   # of the scale, which is logarithmic; what lies beyond stands at its edge
 
 
