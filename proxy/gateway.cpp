@@ -143,8 +143,9 @@ class gateway::impl {
         settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < threads; ++i) {
       workers_.push_back(
-          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_));
+          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_, all_pools_));
     }
+    for (const auto& w : workers_) all_pools_.push_back(&w->pools());
     gate_.on_open([this] {
       for (const auto& w : workers_) w->wake_held();
     });
@@ -264,6 +265,7 @@ class gateway::impl {
       settings_ = fresh;
       shared_.settings.store(fresh);
       runtime_.store(*runtime);
+      shared_.pools.set_bounds(*fresh);
       process.config_reloads[metrics::reload_result::succeeded].add();
       process.config_last_reload_timestamp.store(std::chrono::duration_cast<std::chrono::seconds>(
                                                      std::chrono::system_clock::now().time_since_epoch())
@@ -433,6 +435,7 @@ class gateway::impl {
   net::listener_counters listener_counters_;
   net::listener listener_;
   gateway_console console_;
+  std::vector<pool::worker_pools*> all_pools_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<metrics::http_server> http_server_;
   std::thread http_thread_;

@@ -43,17 +43,21 @@ class channel {
  public:
   channel(channel_handler& handler, released_stream stream)
       : handler_(&handler), stream_(std::move(stream)) {}
+  // set_handler() before it is added to a poller.
+  explicit channel(released_stream stream) : stream_(std::move(stream)) {}
 
   // Bytes accepted by send() that the kernel has not taken yet. A handler stops reading the other side while
   // this is not 0.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
+  // Whose events these are from now on. Only the thread of the poller that has it.
+  void set_handler(channel_handler& handler) { handler_ = &handler; }
   const released_stream& stream() const { return stream_; }
 
  private:
   friend class epoll_poller;
 
-  channel_handler* handler_;
+  channel_handler* handler_ = nullptr;
   released_stream stream_;
   std::vector<std::byte> unsent_;
   std::size_t unsent_begin_ = 0;
@@ -83,6 +87,9 @@ class poller {
   virtual void shut_down_sending(channel& c) = 0;
   // Stops events and closes the descriptor. Safe inside a handler's call.
   virtual void remove(channel& c) = 0;
+  // Stops events and keeps the descriptor, so that another thread's poller may add the channel. Nothing may
+  // be unsent.
+  virtual void release(channel& c) = 0;
   // A time taken once per batch of events: cheap enough for every query.
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };
