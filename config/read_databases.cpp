@@ -6,16 +6,32 @@ namespace tidegate::config {
 namespace {
 
 void read_pool(section_reader& section, pool_settings& out) {
-  std::string mode;
-  section.text("mode", mode);
-  if (mode == "transaction") {
-    section.refuse("mode", "transaction pooling is not available yet", "write session");
-  } else if (const auto known = parse_word<pool_mode>(mode)) {
-    out.mode = *known;
-  } else if (section.has("mode")) {
-    section.refuse_word("mode", mode, words_of<pool_mode>);
-  }
+  section.word("mode", out.mode);
   if (section.has("size")) section.number("size", out.size.emplace(), {1, 1'000'000});
+  section.number("min_size", out.minimum, {0, 1'000'000});
+  section.number("reserve_size", out.reserve, {0, 1'000'000});
+  section.duration("reserve_after", out.reserve_after);
+  section.duration("server_lifetime", out.lifetime);
+  section.duration("server_idle_timeout", out.idle_timeout);
+  section.duration("server_check_after", out.check_after);
+  section.number("prepared_statements", out.statements, {1, 100'000});
+  section.number("max_pinned", out.max_pinned, {0, 1'000'000});
+  section.duration("pinned_idle_timeout", out.pinned_idle);
+  section.texts("session_functions", out.session_functions);
+  for (std::string& name : out.session_functions) {
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  }
+  if (out.minimum > out.size.value_or(default_pool_size))
+    section.refuse(
+        "min_size", "is above size",
+        "write at most size, which is " + std::to_string(out.size.value_or(default_pool_size)) + " here");
+  if (out.mode == pool_mode::transaction) return;
+  for (const char* key : {"min_size", "reserve_size", "reserve_after", "server_lifetime",
+                          "server_idle_timeout", "server_check_after", "prepared_statements", "max_pinned",
+                          "pinned_idle_timeout", "session_functions"}) {
+    if (section.has(key))
+      section.refuse(key, "is for mode transaction", "leave it out, or write mode: transaction");
+  }
 }
 
 void read_server_tls(section_reader& section, server_tls_settings& out) {

@@ -129,12 +129,28 @@ struct admin_settings {
 };
 
 enum class pool_mode : std::uint8_t {
-  session,  // a server connection per client, for the client's life
+  session,      // a server connection per client, for the client's life
+  transaction,  // a server connection per transaction
 };
+
+inline constexpr unsigned default_pool_size = 20;
 
 struct pool_settings {
   pool_mode mode = pool_mode::session;
-  std::optional<unsigned> size;  // server connections for clients, per database and user; unset: no limit
+  // Server connections for clients, per database and user (transaction mode: per kind of clients). Unset: no
+  // limit; in transaction mode default_pool_size.
+  std::optional<unsigned> size;
+  // Transaction mode only:
+  unsigned minimum = 0;  // kept open while there are clients
+  unsigned reserve = 0;  // more than size, once a client has waited for reserve_after
+  milliseconds reserve_after{5'000};
+  milliseconds lifetime{3'600'000};    // of a server connection; checked when it is idle
+  milliseconds idle_timeout{600'000};  // of a server connection above the minimum
+  milliseconds check_after{30'000};    // an idle server is asked whether it is still there
+  unsigned statements = 500;           // prepared on one server at most
+  unsigned max_pinned = 0;             // clients that keep their server, per pool; 0: no limit
+  milliseconds pinned_idle{0};         // such a client, idle outside a transaction, is ended after this
+  std::vector<std::string> session_functions;  // change their session out of sight: lower case
 };
 
 // The gateway's own connection: facts of the catalog, blockers.
@@ -241,7 +257,7 @@ struct settings {
   std::vector<listen_settings> listen;  // never empty after a load
   http_settings http;
   unsigned threads = 0;  // 0: one per core
-  relay_mode relay = relay_mode::automatic;
+  relay_mode relay = relay_mode::epoll;
   auth_settings auth;
   admin_settings admin;
   std::vector<database_settings> databases;  // in the file's order; never empty after a load

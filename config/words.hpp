@@ -27,7 +27,7 @@ template <>
 inline constexpr auto words_of<connection_type> = std::to_array<std::string_view>({"any", "local", "host",
                                                                                    "hostssl", "hostnossl"});
 template <>
-inline constexpr auto words_of<pool_mode> = std::to_array<std::string_view>({"session"});
+inline constexpr auto words_of<pool_mode> = std::to_array<std::string_view>({"session", "transaction"});
 template <>
 inline constexpr auto words_of<log_level> = std::to_array<std::string_view>({"trace", "debug", "info",
                                                                              "warning", "error", "off"});

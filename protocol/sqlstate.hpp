@@ -43,6 +43,7 @@ inline constexpr std::string_view undefined_column = "42703";
 inline constexpr std::string_view undefined_object = "42704";
 inline constexpr std::string_view duplicate_object = "42710";
 inline constexpr std::string_view undefined_function = "42883";
+inline constexpr std::string_view reserved_name = "42939";
 inline constexpr std::string_view undefined_table = "42P01";
 inline constexpr std::string_view duplicate_cursor = "42P03";
 inline constexpr std::string_view duplicate_prepared_statement = "42P05";

@@ -33,8 +33,9 @@ std::variant<admission::place, admission::refusal> admission::enter(const config
   if (full(count(by_database_, database), database_limit)) return refusal::too_many_for_database;
   if (full(count(by_user_, user), user_limit)) return refusal::too_many_for_user;
   const std::string pool = database + '\0' + user;
-  if (entry != nullptr && entry->pool.size && count(by_pool_, pool) >= *entry->pool.size)
-    return refusal::pool_full;
+  // In transaction mode the size is no bound of clients.
+  const bool bounded = entry != nullptr && entry->pool.size && entry->pool.mode == config::pool_mode::session;
+  if (bounded && count(by_pool_, pool) >= *entry->pool.size) return refusal::pool_full;
   ++total_;
   ++by_pool_[pool];
   ++by_database_[database];

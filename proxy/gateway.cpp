@@ -80,8 +80,19 @@ bool needs_restart(const config::settings& before, const config::settings& after
          before.relay != after.relay;
 }
 
-net::relay choose_relay(config::relay_mode wanted) {
+bool has_transaction_pool(const config::settings& settings) {
+  return std::any_of(settings.databases.begin(), settings.databases.end(),
+                     [](const auto& entry) { return entry.pool.mode == config::pool_mode::transaction; });
+}
+
+// Servers of transaction pools move between threads, which io_uring's poller can't give away.
+net::relay choose_relay(const config::settings& settings) {
+  const config::relay_mode wanted = settings.relay;
   if (wanted == config::relay_mode::epoll) return net::relay::epoll;
+  if (wanted == config::relay_mode::automatic && has_transaction_pool(settings)) {
+    log::info<"relay_without_io_uring">({{"why", "a database has pool.mode: transaction"}});
+    return net::relay::epoll;
+  }
   const std::string obstacle = net::io_uring_obstacle();
   if (obstacle.empty()) return net::relay::io_uring;
   if (wanted == config::relay_mode::io_uring)
@@ -153,11 +164,12 @@ class gateway::impl {
     }
     const unsigned threads =
         settings_->threads != 0 ? settings_->threads : std::max(1u, std::thread::hardware_concurrency());
-    const net::relay relay_by = choose_relay(settings_->relay);
+    relay_by_ = choose_relay(*settings_);
     for (unsigned i = 0; i < threads; ++i) {
-      workers_.push_back(
-          std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_, relay_by));
+      workers_.push_back(std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_,
+                                                  all_pools_, relay_by_));
     }
+    for (const auto& w : workers_) all_pools_.push_back(&w->pools());
     gate_.on_open([this] {
       for (const auto& w : workers_) w->wake_held();
     });
@@ -173,7 +185,7 @@ class gateway::impl {
     if (http_server_) log::info<"http_listening">({{"port", http_server_->local_endpoint().port()}});
     log::info<"started">({{"version", version},
                           {"threads", threads},
-                          {"relay", relay_by == net::relay::io_uring ? "io_uring" : "epoll"}});
+                          {"relay", relay_by_ == net::relay::io_uring ? "io_uring" : "epoll"}});
   }
 
   void run() {
@@ -272,6 +284,8 @@ class gateway::impl {
       if (!runtime) throw gateway_failure(runtime.error().why);
       if (fresh->listen.size() != settings_->listen.size())
         throw gateway_failure("the number of listen entries can't change while serving");
+      if (relay_by_ == net::relay::io_uring && has_transaction_pool(*fresh))
+        throw gateway_failure("pool.mode: transaction needs a start with relay: epoll or auto");
       reload_logs(*fresh);
       if (needs_restart(*settings_, *fresh))
         log::warning<"reload_needs_restart">(
@@ -279,6 +293,7 @@ class gateway::impl {
       settings_ = fresh;
       shared_.settings.store(fresh);
       runtime_.store(*runtime);
+      shared_.pools.set_bounds(*fresh);
       process.config_reloads[metrics::reload_result::succeeded].add();
       process.config_last_reload_timestamp.store(std::chrono::duration_cast<std::chrono::seconds>(
                                                      std::chrono::system_clock::now().time_since_epoch())
@@ -448,6 +463,8 @@ class gateway::impl {
   net::listener_counters listener_counters_;
   net::listener listener_;
   gateway_console console_;
+  net::relay relay_by_ = net::relay::epoll;
+  std::vector<pool::worker_pools*> all_pools_;
   std::vector<std::unique_ptr<worker>> workers_;
   std::unique_ptr<metrics::http_server> http_server_;
   std::thread http_thread_;

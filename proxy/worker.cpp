@@ -65,25 +65,6 @@ metrics::auth_method_label counted(config::auth_method method) {
   return label::reject;
 }
 
-metrics::connect_failure counted(pool::login_failure::reason why) {
-  using reason = pool::login_failure::reason;
-  switch (why) {
-    case reason::unreachable:
-      return metrics::connect_failure::unreachable;
-    case reason::timed_out:
-      return metrics::connect_failure::timeout;
-    case reason::tls:
-      return metrics::connect_failure::tls;
-    case reason::unauthenticated:
-      return metrics::connect_failure::authentication;
-    case reason::refused:
-    case reason::violation:
-    case reason::client_gone:
-      break;
-  }
-  return metrics::connect_failure::refused;
-}
-
 metrics::cancel_result counted(pool::cancel_outcome outcome) {
   switch (outcome) {
     case pool::cancel_outcome::forwarded:
@@ -137,7 +118,8 @@ double seconds(clock::duration d) {
 
 worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
                boost::asio::thread_pool& slow_work, metrics::registry& registry,
-               admin::gateway_access& gateway, net::relay relay_by)
+               admin::gateway_access& gateway, const std::vector<pool::worker_pools*>& all_pools,
+               net::relay relay_by)
     : shared_(shared),
       runtime_(runtime),
       places_(places),
@@ -146,6 +128,11 @@ worker::worker(session::shared_services& shared, runtime_slot& runtime, admissio
       work_(context_.get_executor()),
       poller_(relay_by == net::relay::io_uring ? net::make_io_uring_poller(context_)
                                                : net::make_epoll_poller(context_)),
+      pools_(std::make_unique<pool::worker_pools>(pool::worker_pools::environment{.context = context_,
+                                                                                  .poller = *poller_,
+                                                                                  .slow_work = slow_work,
+                                                                                  .counters = counters_,
+                                                                                  .all = all_pools})),
       environment_{.context = context_,
                    .poller = *poller_,
                    .shared = shared,
@@ -181,6 +168,7 @@ void worker::stop() {
     for (const auto& [key, session] : std::exchange(sessions_, {})) {
       session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown, going_down);
     }
+    pools_->close_idle();
     // The sessions' last calls first.
     boost::asio::post(context_, [this] { boost::asio::post(context_, [this] { context_.stop(); }); });
   });
@@ -222,6 +210,7 @@ boost::asio::awaitable<void> worker::tick() {
     for (const auto& [key, session] : sessions_) all.push_back(session);
     const auto now = clock::now();
     for (const auto& session : all) session->tick(now);
+    pools_->tick(now);
   }
 }
 
@@ -347,6 +336,13 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   }
 
   mine->connecting = true;
+  const bool shared = database->pool.mode == config::pool_mode::transaction &&
+                      client.method != config::auth_method::passthrough && !is_replication(client.parameters);
+  if (shared) {
+    admission::place place = std::move(std::get<admission::place>(entered));
+    co_return co_await join_pool(std::move(client), *database, std::move(runtime), std::move(place),
+                                 accepted_at);
+  }
   // By the configuration's name: under trust and passthrough the client's own is anybody's word until the
   // server lets it in.
   metrics::database_metrics& entry = counters_.database(database->name);
@@ -362,7 +358,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   entry.servers[metrics::server_state::connecting].sub();
   if (!server) {
     const pool::login_failure& failure = server.error();
-    entry.server_connect_failures[counted(failure.why)].add();
+    entry.server_connect_failures[pool::counted(failure.why)].add();
     // Class 28: the server has judged the client.
     const bool is_authentication = asks_client && failure.sqlstate.starts_with("28");
     counters_
@@ -387,28 +383,31 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   counted_as.user->client_connections.add();
 
   session::session_start start;
-  start.cancel_target = {.endpoint = endpoint,
-                         .over_tls = server->stream.is_tls(),
-                         .backend_pid = server->backend_pid,
-                         .backend_key = server->backend_key};
-  if (server->backend_pid != 0)
-    start.cancel = shared_.cancels.enroll(server->backend_pid, client.version, start.cancel_target);
-  start.greeting = session::greet(client, *server, start.cancel);
+  const char transaction_status = server->transaction_status;
+  const protocol::byte_buffer notices = std::move(server->notices);
+  const std::vector<pool::parameter> parameters = server->parameters;
+  start.server_unread = std::move(server->leftover);
+  start.server = pool::make_server(std::move(*server), endpoint);
+  if (start.server->backend_pid != 0)
+    start.cancel = shared_.cancels.enroll(start.server->backend_pid, client.version, start.server->cancel);
+  start.greeting = session::greet(client, notices, parameters, transaction_status, start.cancel);
+  start.server_parameters = start.server->parameters;
+  start.transaction_status = transaction_status;
+  start.control = control::control_target_of(*database, client.database);
+  start.metrics = counted_as;
+  start.admission = std::move(std::get<admission::place>(entered));
+  begin(std::move(start), client, accepted_at);
+}
+
+void worker::begin(session::session_start start, session::accepted_client& client,
+                   clock::time_point accepted_at) {
   start.who = {.user = client.user,
                .database = client.database,
                .identity = client.identity,
                .peer = client.channel.transport().peer(),
                .replication = is_replication(client.parameters)};
-  start.server_parameters = server->parameters;
-  start.backend_pid = server->backend_pid;
-  start.transaction_status = server->transaction_status;
-  start.control = control::control_target_of(*database, client.database);
-  start.metrics = counted_as;
-  start.admission = std::move(std::get<admission::place>(entered));
   start.client_unread = client.channel.take_unread();
-  start.server_unread = std::move(server->leftover);
   start.client = client.channel.take_transport().release();
-  start.server = server->stream.release();
   counters_.login_seconds.observe(seconds(clock::now() - accepted_at));
   log::debug<"client_connected">(
       {{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});

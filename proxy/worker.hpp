@@ -5,6 +5,7 @@
 #include "policies/sql/parse_stack.hpp"
 #include "proxy/admin/gateway_access.hpp"
 #include "proxy/admission.hpp"
+#include "proxy/pool/worker_pools.hpp"
 #include "proxy/runtime_settings.hpp"
 #include "proxy/session/client_handshake.hpp"
 #include "proxy/session/client_session.hpp"
@@ -29,7 +30,7 @@ class worker final : private admin::worker_access {
  public:
   worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
          boost::asio::thread_pool& slow_work, metrics::registry& registry, admin::gateway_access& gateway,
-         net::relay relay_by);
+         const std::vector<pool::worker_pools*>& all_pools, net::relay relay_by);
   ~worker();
 
   void start();
@@ -47,6 +48,8 @@ class worker final : private admin::worker_access {
   // For what the console asks: where access() may be used. Any thread.
   boost::asio::io_context& context() { return context_; }
   admin::worker_access& access() { return *this; }
+  // For the list that every worker is given: complete before any of them starts.
+  pool::worker_pools& pools() { return *pools_; }
 
  private:
   boost::asio::awaitable<void> serve(int descriptor, std::size_t listen_index, admission::place arrival);
@@ -54,6 +57,16 @@ class worker final : private admin::worker_access {
   boost::asio::awaitable<void> connect(session::accepted_client client,
                                        std::shared_ptr<const runtime_settings> runtime, net::deadline& until,
                                        std::chrono::steady_clock::time_point accepted_at);
+  // Transaction mode: the client gets its place in a pool.
+  boost::asio::awaitable<void> join_pool(session::accepted_client client,
+                                         const config::database_settings& database,
+                                         std::shared_ptr<const runtime_settings> runtime,
+                                         admission::place place,
+                                         std::chrono::steady_clock::time_point accepted_at);
+  boost::asio::awaitable<bool> open_first(pool::worker_pools::part& part, net::message_stream& client,
+                                          std::chrono::milliseconds at_most);
+  void begin(session::session_start start, session::accepted_client& client,
+             std::chrono::steady_clock::time_point accepted_at);
   boost::asio::awaitable<void> tick();
   // Waits while the database is paused. False: it took too long, or the gateway drains.
   boost::asio::awaitable<bool> wait_for_resume(const std::string& database,
@@ -82,6 +95,7 @@ class worker final : private admin::worker_access {
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::unique_ptr<net::poller> poller_;
+  std::unique_ptr<pool::worker_pools> pools_;
   session::environment environment_;
   std::unordered_map<session::client_session*, std::shared_ptr<session::client_session>> sessions_;
   std::vector<std::weak_ptr<session::client_session>> held_;

@@ -1,6 +1,8 @@
 // What the admin console asks of a worker, on the worker's thread.
 
 #include "protocol/sqlstate.hpp"
+#include "proxy/net/connection_ends.hpp"
+#include "proxy/session/lending.hpp"
 #include "proxy/worker.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -42,6 +44,22 @@ void worker::report(admin::worker_snapshot& to) {
   for (const auto& [key, session] : sessions_) {
     if (!session->ended()) session->report(to);
   }
+  for (const auto& [key, part] : pools_->parts()) {
+    for (const auto* servers : {&part->idle, &part->checking}) {
+      for (const pool::pooled_server_ptr& each : *servers) {
+        admin::server_row row;
+        row.id = each->id;
+        row.user = part->pool->user;
+        row.database = part->pool->database;
+        row.state = admin::server_state::idle;
+        row.close_needed = each->close_needed;
+        row.ends = net::ends_of(each->channel.stream());
+        row.connected = each->made_at;
+        row.backend_pid = each->backend_pid;
+        to.servers.push_back(std::move(row));
+      }
+    }
+  }
   const auto now = clock::now();
   for (const login& each : logins_) {
     to.logins.push_back({each.user, each.database, each.connecting,
@@ -76,7 +94,13 @@ bool worker::end_session(std::uint64_t id) {
 
 unsigned worker::end_sessions_at_rest(std::string_view database) {
   const auto told = sessions_of(database);
-  for (const auto& session : told) session->end_when_at_rest(disconnect_reason::admin, ended_by_admin);
+  for (const auto& session : told) {
+    if (session->lent() != nullptr)
+      session->renew_server();
+    else
+      session->end_when_at_rest(disconnect_reason::admin, ended_by_admin);
+  }
+  pools_->retire(database);
   return static_cast<unsigned>(told.size());
 }
 

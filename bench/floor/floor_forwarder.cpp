@@ -1,12 +1,14 @@
 // A forwarder that does nothing: one thread, epoll, recv into 64 kB, send. What a relay costs when it looks
 // at no byte; the floor that the gateway's CPU per transaction is compared with (bench/README.md).
 //
-//   floor_forwarder LISTEN_PORT SERVER_PORT      both on 127.0.0.1
+//   floor_forwarder LISTEN_PORT SERVER      SERVER: a port, as LISTEN_PORT of 127.0.0.1, or the path of a
+//   unix socket
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace {
@@ -51,8 +54,28 @@ int socket_on_loopback(std::uint16_t port, sockaddr_in& address) {
   return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
+// -1 when the server takes no connection.
+int connect_to(const char* server) {
+  int descriptor = -1;
+  int failed = 0;
+  if (server[0] == '/') {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, server, sizeof address.sun_path - 1);
+    descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    failed = ::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  } else {
+    sockaddr_in address{};
+    descriptor = socket_on_loopback(static_cast<std::uint16_t>(std::atoi(server)), address);
+    failed = ::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  if (failed == 0) return descriptor;
+  ::close(descriptor);
+  return -1;
+}
+
 void make_quick(int descriptor) {
-  const int on = 1;
+  const int on = 1;  // a unix socket has no such delay, and refuses
   ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::fcntl(descriptor, F_SETFL, O_NONBLOCK);
 }
@@ -70,10 +93,10 @@ void close_pair(end_point& at, std::vector<end_point*>& gone) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: floor_forwarder LISTEN_PORT SERVER_PORT\n");
+    std::fprintf(stderr, "usage: floor_forwarder LISTEN_PORT SERVER\n");
     return 2;
   }
-  sockaddr_in listen_address{}, server_address{};
+  sockaddr_in listen_address{};
   const int listener = socket_on_loopback(static_cast<std::uint16_t>(std::atoi(argv[1])), listen_address);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -97,10 +120,9 @@ int main(int argc, char** argv) {
       if (&at == &accepting) {
         const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
         if (client < 0) continue;
-        const int server = socket_on_loopback(static_cast<std::uint16_t>(std::atoi(argv[2])), server_address);
-        if (::connect(server, reinterpret_cast<sockaddr*>(&server_address), sizeof server_address) != 0) {
+        const int server = connect_to(argv[2]);
+        if (server < 0) {
           ::close(client);
-          ::close(server);
           continue;
         }
         make_quick(client);

@@ -27,6 +27,9 @@ suspicion classify(std::string_view text, lexical_settings settings);
 // body.
 bool mentions_any(std::string_view text, lexical_settings settings, std::span<const std::string_view> names);
 
+// Whether the text holds these ASCII letters anywhere, in any case: `prefix` is lower case.
+bool mentions_prefix(std::string_view text, std::string_view prefix);
+
 // Whether the text begins like a command of the replication protocol (IDENTIFY_SYSTEM, START_REPLICATION, …).
 // Only a walsender connection understands them; there they are no SQL and need no parser.
 bool is_replication_command(std::string_view text);

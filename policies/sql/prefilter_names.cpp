@@ -93,6 +93,10 @@ bool mentions_any(std::string_view text, lexical_settings settings, std::span<co
   return false;
 }
 
+bool mentions_prefix(std::string_view text, std::string_view prefix) {
+  return contains_folded(text, prefix);
+}
+
 bool is_replication_command(std::string_view text) {
   static constexpr std::string_view commands[] = {
       "identify_system",        "read_replication_slot",   "base_backup",

@@ -240,6 +240,7 @@ asio::awaitable<bool> console_commands::gather(overview& into) {
   into.stats = state.stats.stats(shared_.metrics.totals(), clock::now());
   into.findings = state.findings.list();
   into.ddl = state.ddl.list();
+  into.statements = shared_.statements.rows();
   into.usage = metrics::read_process_usage();
   into.is_paused = [&state](std::string_view database) { return state.switches.is_paused(database); };
   into.is_disabled = [&state](std::string_view database) { return state.switches.is_disabled(database); };

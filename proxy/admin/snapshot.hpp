@@ -39,6 +39,7 @@ struct client_row {
   wall_clock::time_point connected, asked;  // asked: the last query; the epoch when there was none
   std::chrono::microseconds waits{0};       // so far; for a server, or while its database is paused
   std::uint64_t server = 0;                 // id of the server it is linked to; 0: none
+  std::string pins;  // transaction mode: why it keeps its server, "channel, cursor"; empty: it does not
 };
 
 enum class server_state : std::uint8_t { active, idle, login };

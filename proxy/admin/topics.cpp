@@ -168,6 +168,16 @@ constexpr auto ddl_columns = std::to_array<column>({
     {"statement"},
     {"blockers"},
 });
+constexpr auto pins_columns = std::to_array<column>({
+    {"client", int8},
+    {"database"},
+    {"user"},
+    {"application_name"},
+    {"server", int8},
+    {"reasons"},
+    {"request_time"},
+});
+constexpr auto prepared_columns = std::to_array<column>({{"name"}, {"query"}, {"uses", int8}});
 constexpr auto help_columns = std::to_array<column>({{"command"}, {"meaning"}});
 
 rows make_version(const overview&) {
@@ -188,6 +198,9 @@ constexpr auto all_topics = std::to_array<topic>({
     {"pools", pools_columns, make_pools, "clients and servers by database and user"},
     {"clients", socket_columns, make_clients, "every client"},
     {"servers", server_columns, make_servers, "every connection to a server"},
+    {"pins", pins_columns, make_pins, "clients of transaction pools that keep their server, and why"},
+    {"prepared_statements", prepared_columns, make_prepared_statements,
+     "statements that transaction pools share"},
     {"stats", stats_columns, make_stats,
      "what was done in each database, since the start and in the last minute"},
     {"stats_totals", part_columns, make_stats_totals, "the first half of it"},

@@ -9,6 +9,7 @@
 #include "proxy/admin/snapshot.hpp"
 #include "proxy/admin/stats_history.hpp"
 #include "proxy/admin/table.hpp"
+#include "proxy/core/shared_statements.hpp"
 #include "proxy/metrics/process_usage.hpp"
 
 #include <functional>
@@ -27,6 +28,7 @@ struct overview {
   std::vector<database_stats> stats;
   std::vector<recent_finding> findings;
   std::vector<ddl_row> ddl;
+  std::vector<core::statement_registry::statement_row> statements;  // that transaction pools share
   metrics::process_usage usage;
   std::function<bool(std::string_view database)> is_paused, is_disabled;
   bool all_paused = false;
@@ -51,6 +53,8 @@ rows make_users(const overview& all);
 rows make_lists(const overview& all);
 rows make_clients(const overview& all);  // topics_sessions.cpp
 rows make_servers(const overview& all);
+rows make_pins(const overview& all);
+rows make_prepared_statements(const overview& all);
 rows make_stats(const overview& all);  // topics_stats.cpp
 rows make_stats_totals(const overview& all);
 rows make_stats_averages(const overview& all);

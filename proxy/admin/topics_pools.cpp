@@ -49,6 +49,10 @@ std::map<pool_key, pool_counts> count_pools(const worker_snapshot& sessions) {
   return pools;
 }
 
+unsigned size_of(const config::pool_settings& pool) {
+  return pool.size.value_or(pool.mode == config::pool_mode::transaction ? config::default_pool_size : 0);
+}
+
 std::string mode_of(const config::settings& settings, std::string_view database) {
   const auto* entry = config::find_database(settings, database);
   return std::string(config::word(entry == nullptr ? config::pool_mode::session : entry->pool.mode));
@@ -122,7 +126,8 @@ rows make_databases(const overview& all) {
     if (entry->server_auth && !entry->server_auth->user.empty()) forced = entry->server_auth->user;
     out.push_back(
         make_row(name, entry->host, number(entry->port), entry->dbname.empty() ? name : entry->dbname,
-                 std::move(forced), number(entry->pool.size.value_or(0)), "0", "0", "0",
+                 std::move(forced), number(size_of(entry->pool)), number(entry->pool.minimum),
+                 number(entry->pool.reserve), number(entry->pool.lifetime.count() / 1000),
                  mode_of(*all.settings, name), std::nullopt, "0", number(now.servers()), number(most_clients),
                  number(now.clients()), flag(all.is_paused(name)), flag(all.is_disabled(name)), "0"));
   }
@@ -151,14 +156,16 @@ rows make_lists(const overview& all) {
   const auto line = [](std::string name, std::size_t items) {
     return make_row(std::move(name), number(items));
   };
+  const auto free_servers = static_cast<std::size_t>(std::ranges::count_if(
+      all.sessions.servers, [](const server_row& s) { return s.state == server_state::idle; }));
   return {line("databases", database_names(all).size()),
           line("users", user_names(all).size()),
           line("pools", pools.size()),
           line("free_clients", 0),
           line("used_clients", all.sessions.clients.size()),
           line("login_clients", all.sessions.logging_in),
-          line("free_servers", 0),
-          line("used_servers", all.sessions.servers.size()),
+          line("free_servers", free_servers),
+          line("used_servers", all.sessions.servers.size() - free_servers),
           line("dns_names", 0),
           line("dns_zones", 0),
           line("dns_queries", 0),

@@ -61,4 +61,20 @@ rows make_servers(const overview& all) {
   return out;
 }
 
+rows make_pins(const overview& all) {
+  rows out;
+  for (const client_row& c : all.sessions.clients) {
+    if (c.pins.empty()) continue;
+    out.push_back(make_row(number(c.id), c.database, c.user, c.application, number(c.server), c.pins,
+                           time_text(c.asked)));
+  }
+  return out;
+}
+
+rows make_prepared_statements(const overview& all) {
+  rows out;
+  for (const auto& each : all.statements) out.push_back(make_row(each.name, each.text, number(each.uses)));
+  return out;
+}
+
 }  // namespace tidegate::admin

@@ -75,12 +75,11 @@ std::string import_state::absolute(const std::string& file) const {
 }
 
 imported_pool import_pool_mode(std::string_view mode) {
-  if (mode == "session") return {"session", true, {}};
-  return {"session", false,
-          "pool_mode " + std::string(mode) +
-              " is not available yet: session is written, with a server connection for each client and no "
-              "pool.size; "
-              "PostgreSQL's max_connections has to bear that"};
+  if (mode == "session" || mode == "transaction") return {std::string(mode), true, {}};
+  return {
+      "transaction", true,
+      "pool_mode " + std::string(mode) +
+          " is not there: transaction is written, in which a transaction of several statements is allowed"};
 }
 
 std::vector<std::string> comma_list(std::string_view text) {

@@ -11,9 +11,9 @@ namespace {
 
 // Keys of a connection string that have no counterpart, and why.
 constexpr auto without_counterpart = std::to_array<std::pair<std::string_view, std::string_view>>({
-    {"min_pool_size", "a server connection is opened for its client, not ahead"},
-    {"reserve_pool", "there is no reserve beside pool.size"},
-    {"reserve_pool_size", "there is no reserve beside pool.size"},
+    {"min_pool_size", "in session mode a server connection is opened for its client, not ahead"},
+    {"reserve_pool", "in session mode there is no reserve beside pool.size"},
+    {"reserve_pool_size", "in session mode there is no reserve beside pool.size"},
     {"max_db_connections", "pool.size bounds server connections per user; there is no bound per database"},
     {"connect_query", "not run; ALTER ROLE … SET or ALTER DATABASE … SET does it on the server"},
     {"auth_user", "auth.auth_query has one user for all databases"},
@@ -107,8 +107,34 @@ class database_import {
     out["pool"].set("mode", pool.mode);
     const std::string size = take("pool_size").value_or(state_.setting("default_pool_size", "20"));
     if (pool.keeps_size && is_count(size) && size != "0") out["pool"].set("size", size);
+    if (pool.mode == "transaction") write_servers(out["pool"]);
     const std::string most = take("max_db_client_connections").value_or("");
     if (is_count(most) && most != "0") out["limits"].set("max_clients", most);
+  }
+
+  // What only a pool that keeps servers has.
+  void write_servers(yaml_text& out) {
+    const auto count = [&](std::string_view key, const std::optional<std::string>& value) {
+      if (value && is_count(*value) && *value != "0") out.set(std::string(key), *value);
+    };
+    count("min_size", take_or("min_pool_size", "min_pool_size"));
+    const auto reserve = take("reserve_pool");
+    count("reserve_size", reserve ? reserve : take_or("reserve_pool_size", "reserve_pool_size"));
+    if (const auto written = duration_of_seconds(state_.setting("reserve_pool_timeout", "")))
+      out.set("reserve_after", *written);
+    count("prepared_statements", state_.setting("max_prepared_statements"));
+    const auto lifetime = take_or("server_lifetime", "server_lifetime");
+    if (const auto written = duration_of_seconds(lifetime.value_or(""))) out.set("server_lifetime", *written);
+    if (const auto written = duration_of_seconds(state_.setting("server_idle_timeout", "")))
+      out.set("server_idle_timeout", *written);
+    if (const auto written = duration_of_seconds(state_.setting("server_check_delay", "")))
+      out.set("server_check_after", *written);
+  }
+
+  // The entry's own value, else that of all entries.
+  std::optional<std::string> take_or(const std::string& own, std::string_view of_all) {
+    const auto found = take(own);
+    return found ? found : state_.setting(of_all);
   }
 
   void write_tls(yaml_text& out) {

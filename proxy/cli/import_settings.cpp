@@ -12,8 +12,6 @@ using key_and_why = std::pair<std::string_view, std::string_view>;
 
 // Set for a reason that Tidegate has another answer to, or none.
 constexpr auto without_counterpart = std::to_array<key_and_why>({
-    {"min_pool_size", "a server connection is opened for its client, not ahead"},
-    {"reserve_pool_size", "there is no reserve beside pool.size"},
     {"max_db_connections", "pool.size bounds server connections per user; there is no bound per database"},
     {"max_user_connections", "there is no bound of server connections per user over all databases"},
     {"transaction_timeout",
@@ -56,6 +54,8 @@ constexpr auto not_needed = std::to_array<std::string_view>({
     "log_stats",
     "max_packet_size",
     "max_prepared_statements",
+    "min_pool_size",
+    "reserve_pool_size",
     "pidfile",
     "pkt_buf",
     "pool_idle_timeout",

@@ -57,15 +57,26 @@ void pipeline::sent(char type) {
   }
 }
 
-void pipeline::received(char type) {
+void pipeline::sent_own(char type) {
+  if (skipping_) return;
+  push(type == 'P' ? request::own_parse : request::own_close);
+  unsynced_ = true;
+}
+
+bool pipeline::received(char type) {
   pop_unanswered();
   if (size_ == 0) {
     // Notices, notifications, parameters and a last FATAL come unasked; anything else has no request to
     // belong to.
     if (type != 'N' && type != 'A' && type != 'S' && type != 'E') desynchronised_ = true;
-    return;
+    return false;
   }
   const request at = front();
+  if ((at == request::own_parse && type == '1') || (at == request::own_close && type == '3')) {
+    pop();
+    pop_unanswered();
+    return true;
+  }
   switch (type) {
     case '1':
       if (at == request::parse)
@@ -109,6 +120,7 @@ void pipeline::received(char type) {
       break;
   }
   pop_unanswered();
+  return false;
 }
 
 void pipeline::ready(transaction_status status) {

@@ -26,8 +26,11 @@ class pipeline {
  public:
   // A frontend message of this type was sent to the server. Types that are never answered are fine.
   void sent(char type);
-  // A backend message of this type arrived; for ReadyForQuery call ready() instead.
-  void received(char type);
+  // A Parse or Close of the gateway's own was sent inside the client's batch: its answer is not the client's.
+  void sent_own(char type);
+  // A backend message of this type arrived; for ReadyForQuery call ready() instead. True: it answers a
+  // message of the gateway's own, and the client must not see it. An error is always the client's.
+  bool received(char type);
   void ready(transaction_status status);
 
   // Nothing sent so far waits for an answer: what the server still owes it will never send.
@@ -71,6 +74,8 @@ class pipeline {
     execute,
     close,
     sync,
+    own_parse,
+    own_close,
     copy_end,  // CopyDone or CopyFail that was sent before the server asked for data
     nothing,   // a place whose message turned out to have no answer
   };

@@ -60,6 +60,8 @@ class prepared_statements {
   suspect statement(std::string_view name) const;
   bool has_named_statements() const;
 
+  // SQL has dropped the statement of this name.
+  void forgotten(std::string_view name) { forget_statement(std::string(name.substr(0, 63))); }
   // PREPARE name AS …, seen in SQL.
   void prepared_in_sql(std::string_view name, std::string_view text);
 

@@ -2,6 +2,7 @@
 
 #include "policies/sql/encoding.hpp"
 #include "protocol/frame.hpp"
+#include "proxy/core/message_fields.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -11,21 +12,6 @@ namespace tidegate::core {
 namespace {
 
 using protocol::frame_status;
-
-// A NUL-terminated string at `at`; moves behind it. False when there is no NUL.
-bool take_string(byte_view message, std::size_t& at, std::string_view& out) {
-  if (at >= message.size()) return false;
-  const char* begin = reinterpret_cast<const char*>(message.data()) + at;
-  const void* end = std::memchr(begin, 0, message.size() - at);
-  if (end == nullptr) return false;
-  out = {begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin)};
-  at += out.size() + 1;
-  return true;
-}
-
-// Backend messages whose contents the session reads, and how long such a message may be to be held until it
-// is whole.
-constexpr std::size_t longest_held = 64 * 1024;
 
 // What the session reads of an ErrorResponse, as far as its bytes are there.
 struct error_fields {
@@ -50,6 +36,8 @@ error_fields fields_of(byte_view message) {
 
 }  // namespace
 
+constexpr std::string_view known_types = "QPBEDCSHFXdcf";
+
 message_text text_of(byte_view message) {
   message_text out;
   std::size_t at = protocol::frame_header_size;
@@ -62,8 +50,7 @@ message_text text_of(byte_view message) {
 client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed) {
   std::size_t at = 0;
   if (drop_ != 0) {
-    const std::size_t dropped = std::min(drop_, bytes.size());
-    drop_ -= dropped;
+    const std::size_t dropped = drop_some(bytes.size());
     if (dropped != 0) return {0, client_step::discard, dropped};
   }
   if (client_rest_ != 0) {
@@ -91,15 +78,23 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
       discarding_ = false;
     }
 
+    // The server would end the connection, when it is another client's already.
+    if (sharing_ && known_types.find(type) == std::string_view::npos)
+      return {at, client_step::unknown_type, total};
     bool whole_needed = false;
     if (type == 'Q' || type == 'P')
-      whole_needed = examine;
+      whole_needed = examine || sharing_;
     else if (type == 'B' || type == 'E' || type == 'C')
-      whole_needed = examine && !prepared_.empty();
+      whole_needed = (examine || sharing_) && !prepared_.empty();
     if (whole_needed) {
       if (total > limits_.query_buffer) {
         const bool text = type == 'Q' || type == 'P';
-        if (text && !limits_.forward_long) return {at, client_step::too_long, total};
+        if (text && (!limits_.forward_long || (sharing_ && type == 'P')))
+          return {at, client_step::too_long, total};
+        if (text && sharing_) {  // unseen
+          run_with(sql::session_effects::all());
+          sharing_->unfollowed = true;
+        }
         // A Bind with huge values: its names are at the front, and it is not kept to be bound again.
         std::size_t field = protocol::frame_header_size;
         std::string_view portal, statement;
@@ -120,10 +115,24 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
         return {at, client_step::need_more, total};
       return {at, client_step::hold, total};
     }
-    if (whole_needed && track(type, bytes.subspan(at, total), examine))
+    bool recorded = false;
+    if (sharing_ && (type == 'P' || type == 'B' || type == 'D' || type == 'C')) {
+      client_scan stop;
+      const shared_as how = share_message(bytes, at, type, total, examine, stop);
+      if (how == shared_as::stopped) return stop;
+      recorded = how == shared_as::recorded;
+    }
+    if (!recorded && whole_needed && track(type, bytes.subspan(at, total), examine)) {
+      if (refused_) return {at, client_step::refuse, total, *std::exchange(refused_, std::nullopt)};
       return {at, client_step::intercept, total};
-    if (!whole_needed) {
-      if (type == 'S') prepared_.sync_sent();
+    }
+    if (!recorded && !whole_needed) {
+      if (type == 'S') {
+        prepared_.sync_sent();
+        if (sharing_) sharing_->statements.sync_sent();
+      } else if (type == 'F' && sharing_) {
+        run_with(sql::session_effects::all());  // whatever the function does
+      }
       pipeline_.sent(type);
     }
     if (type == 'S' || type == 'Q') gate_passed_ = false;
@@ -160,7 +169,7 @@ client_scan session::scan_copy(byte_view bytes) {
 
 // Looks at a whole message and, unless it is to be intercepted, records it as sent.
 bool session::track(char type, byte_view message, bool examine) {
-  if (!examine) {
+  if (!examine && !sharing_) {
     pipeline_.sent(type);
     return false;
   }
@@ -171,8 +180,18 @@ bool session::track(char type, byte_view message, bool examine) {
     case 'Q': {
       const message_text query = text_of(message);
       if (!inert && query.valid) tell_names(query.text);
-      if (!inert && query.valid && suspicious(query.text)) return true;
+      bool names_statements = false;
+      if (sharing_ && !inert && query.valid) {
+        const sql::session_effects effects = effects_of(query.text);
+        if (may_tell_another_value(effects)) {
+          refused_ = refusal_reason::sequence_value;
+          return true;
+        }
+        names_statements = note_effects(effects, query.text);
+      }
+      if (names_statements || (examine && !inert && query.valid && suspicious(query.text))) return true;
       if (!inert && !prepared_.empty()) prepared_.query_sent(pipeline_.next_number());
+      if (!inert && sharing_) sharing_->statements.query_sent(pipeline_.next_number());
       break;
     }
     case 'P': {
@@ -220,6 +239,8 @@ void session::forwarded(byte_view message) {
   const char type = static_cast<char>(message[0]);
   if (type == 'Q' && !prepared_.empty() && !pipeline_.skipping())
     prepared_.query_sent(pipeline_.next_number());
+  if (type == 'Q' && sharing_ && !pipeline_.skipping())
+    sharing_->statements.query_sent(pipeline_.next_number());
   pipeline_.sent(type);
 }
 
@@ -289,11 +310,9 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
             return out;
           }
           pipeline_.ready(status);
-          if (!prepared_.empty()) {
-            prepared_.confirmed(before);
-            prepared_.abandoned_before(pipeline_.answered_before());
-            if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
-          }
+          if (follows_statements()) settle('Z', before);
+          if (!prepared_.empty() && status == transaction_status::idle)
+            prepared_.transaction_ended(pipeline_.answered_before());
         }
         out.ready = true;
         ++out.queries_ready;
@@ -314,19 +333,22 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
         break;
       default: {
         const std::uint64_t before = pipeline_.answered_before();
-        pipeline_.received(type);
+        if (pipeline_.received(type)) {
+          if (total != protocol::frame_header_size) {
+            out.step = server_step::malformed;
+            return out;
+          }
+          settle(type, before);
+          out.step = server_step::swallow;
+          return out;
+        }
         if (type == 'E') {
           const error_fields fields = fields_of(bytes.subspan(at, std::min(total, available)));
           if (out.errors < out.sqlstates.size()) out.sqlstates[out.errors] = fields.sqlstate;
           out.fatal = out.fatal || fields.fatal;
           ++out.errors;
         }
-        if (!prepared_.empty()) {
-          if (type == 'E')
-            prepared_.abandoned_before(pipeline_.answered_before());
-          else if (pipeline_.answered_before() != before)
-            prepared_.confirmed(before);
-        }
+        if (follows_statements()) settle(type, before);
         break;
       }
     }
@@ -354,6 +376,7 @@ void session::server_parameter(std::string_view name, std::string_view value) {
   } else if (name == "application_name") {
     application_name_ = value;
   }
+  if (sharing_) sharing_->reported.emplace_back(name, value);
 }
 
 }  // namespace tidegate::core

@@ -11,13 +11,19 @@
 #include "proxy/core/new_relations.hpp"
 #include "proxy/core/pipeline.hpp"
 #include "proxy/core/prepared_statements.hpp"
+#include "proxy/core/shared_statements.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace tidegate::core {
 
@@ -32,19 +38,37 @@ enum class client_step : std::uint8_t {
               // the gateway)
   too_long,  // a Query or Parse beyond the bound: its first bytes are left; it is to be refused and discarded
   malformed,  // no PostgreSQL message can start like this: the connection is beyond repair
+  // When servers are shared only:
+  replace,    // the next `length` bytes are dropped and replacement() goes to the server in their place
+  refuse,     // the complete message at the front gets the error that `why` says
+  wait,       // what is left depends on answers that are under way
+  put_names,  // the complete message at the front needs the client's statements under their own names first
+  unknown_type,  // the message at the front is of no type that clients send
+};
+
+// Of client_step::refuse.
+enum class refusal_reason : std::uint8_t {
+  name_taken,          // Parse of a name that the client has
+  name_unknown,        // a name of the gateway's own that the client has no business with
+  too_many_names,      // named statements of one client
+  statement_too_long,  // to be examined
+  sequence_value,      // currval() of a server that did not run nextval()
+  names_first,         // not refused: sent on once the client's statements are there under their own names
 };
 
 struct client_scan {
   std::size_t forward = 0;  // bytes from the front that go to the server now
   client_step step = client_step::done;
   std::size_t length = 0;  // intercept, too_long: of the message; need_more: of the whole message, 0 unknown;
-                           // discard: see there
+                           // discard, replace: see there
+  refusal_reason why = refusal_reason::name_taken;
 };
 
 enum class server_step : std::uint8_t {
   done,
   need_more,  // an incomplete message is left that the session must see whole; it is small, or given up on
   answered,   // every request has been answered: reported only while stop_when_answered is set
+  swallow,    // the next five bytes answer a message of the gateway's own: not for the client
   malformed,
 };
 
@@ -65,6 +89,28 @@ struct session_limits {
   std::size_t pipeline_depth = 1 << 17;               // requests without an answer before reading pauses
   bool forward_long = false;                          // a longer one is sent on unseen instead of refused
   bool replication = false;                           // a walsender: its own commands are none of ours
+  std::size_t named_statements = 200'000;             // of one client, when servers are shared
+  std::size_t server_statements = 500;                // of one server, when servers are shared
+};
+
+// What following a client needs in addition when its server is only lent to it.
+struct sharing {
+  statement_registry* registry = nullptr;
+  std::shared_ptr<const std::vector<std::string>> listed_functions;  // that change a session out of sight
+  client_statements statements;
+  server_statements* on_server = nullptr;    // of the server it has now
+  bool unnamed_is_ours = false;              // the server's unnamed statement is what this client last parsed
+  std::string meaning;                       // of the client's settings, for the registry
+  std::vector<std::string> sql_names;        // that SQL's PREPARE made on the server it is pinned to
+  sql::session_effects effects;              // of what was sent since they were last taken
+  std::vector<std::string> custom_settings;  // that texts have named
+  bool another_came_between = false;  // the server has served somebody else since it served this client
+  bool drew = false;                  // something that may call nextval() ran since the server was lent
+  bool touched = false;               // … or changed settings
+  bool names_put = false;             // the client's statements are on the server under its own names
+  std::vector<std::string> closed_meanwhile;  // of those, what the client has closed since
+  bool unfollowed = false;                    // something was sent that no other server can be given
+  std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 
 class session {
@@ -87,11 +133,27 @@ class session {
   void discard_until_sync() { discarding_ = true; }
   // The bytes of a message whose head was left (too_long) are dropped as they come.
   void discard_message(std::size_t length) { drop_ = length; }
+  // How many of so many bytes are dropped by that.
+  std::size_t drop_some(std::size_t available) {
+    const std::size_t dropped = std::min(drop_, available);
+    drop_ -= dropped;
+    return dropped;
+  }
   // A held statement was looked at and may pass the gate.
   void pass_gate_once() { gate_passed_ = true; }
+  bool passes_gate() const { return gate_passed_; }
 
   // From here on, statements tell which relations of others they name (new_relations.hpp).
   void watch(new_relations& relations, std::string database, std::string user);
+
+  // Servers are lent to this client: from here on its statements are named for all of them.
+  void share(statement_registry& registry, std::shared_ptr<const std::vector<std::string>> listed_functions,
+             std::size_t server_statements);
+  const session_limits& limits() const { return limits_; }
+  core::sharing* sharing() { return sharing_.get(); }
+  const core::sharing* sharing() const { return sharing_.get(); }
+  // Of client_step::replace; valid until the next scan.
+  byte_view replacement() const { return replacement_; }
 
   // What the server reported of itself (ParameterStatus); login fills in the first values.
   void server_parameter(std::string_view name, std::string_view value);
@@ -112,6 +174,26 @@ class session {
  private:
   bool suspicious(std::string_view text) const;
   bool track(char type, byte_view message, bool examine);  // true: intercept
+  // How a message goes on that concerns prepared statements.
+  enum class shared_as : std::uint8_t {
+    it_is,     // unchanged; the caller records it
+    recorded,  // unchanged, and recorded
+    stopped,   // as the client_scan says
+  };
+  shared_as share_message(byte_view bytes, std::size_t at, char type, std::size_t total, bool examine,
+                          client_scan& stop);
+  shared_as share_parse(byte_view message, std::size_t at, bool examine, client_scan& stop);
+  shared_as share_named(byte_view bytes, std::size_t at, char type, std::size_t total, client_scan& stop);
+  void rename(byte_view head, std::size_t total, std::string_view from, std::string_view to);
+  bool follows_statements() const { return sharing_ || !prepared_.empty(); }
+  void settle(char type, std::uint64_t before);
+  sql::session_effects effects_of(std::string_view text) const;
+  void prepare_on_server(const shared_statement_ptr& statement);
+  void own_message(char type, std::string_view name, byte_view body);
+  bool may_tell_another_value(sql::session_effects effects) const;
+  void run_with(sql::session_effects effects);
+  std::string meaning_now() const;
+  bool note_effects(sql::session_effects effects, std::string_view text);
 
   void tell_names(std::string_view text) {
     if (new_relations_ != nullptr && new_relations_->any())
@@ -131,6 +213,9 @@ class session {
   std::string database_, user_;
   bool discarding_ = false;
   bool gate_passed_ = false;
+  std::unique_ptr<core::sharing> sharing_;
+  std::vector<std::byte> replacement_;
+  std::optional<refusal_reason> refused_;  // of the message that track() has stopped
 };
 
 // The text of a Query ("Q") or Parse ("P") message; for Parse also its name. Empty view and false when

@@ -31,6 +31,22 @@ template <>
 inline constexpr auto words_of<server_state> = std::to_array<std::string_view>({"connecting", "active",
                                                                                 "idle"});
 
+// Why a client of a transaction pool keeps its server between transactions.
+enum class pin_reason : std::uint8_t {
+  temporary_object,
+  channel,  // LISTEN
+  cursor,   // WITH HOLD
+  advisory_lock,
+  statement,      // SQL's PREPARE
+  authorization,  // SET SESSION AUTHORIZATION
+  unmovable,      // LOAD, setseed(), a listed function: for good
+  unknown,        // the server could not be asked
+};
+template <>
+inline constexpr auto words_of<pin_reason> =
+    std::to_array<std::string_view>({"temporary_object", "channel", "cursor", "advisory_lock",
+                                     "prepared_statement", "session_authorization", "unmovable", "unknown"});
+
 enum class side : std::uint8_t { client, server };
 template <>
 inline constexpr auto words_of<side> = std::to_array<std::string_view>({"client", "server"});

@@ -41,6 +41,9 @@ struct metric_description {
   X(auth_failures_total,               counter,   "method",                 "Failed authentications of clients.") \
   X(tls_handshake_failures_total,      counter,   "side",                   "Failed TLS handshakes with clients and servers.") \
   X(servers,                           gauge,     "database,state",         "Connections to servers, by what they are doing.") \
+  X(pinned_clients,                    gauge,     "database,reason",        "Clients of transaction pools that keep their server between transactions, by why; one may have several reasons.") \
+  X(pins_total,                        counter,   "database,reason",        "Times that a client began to keep its server, by why.") \
+  X(pool_wait_seconds,                 histogram, "database",               "Waits of clients for a server of a transaction pool; who gets one at once does not wait.") \
   X(server_connections_total,          counter,   "database",               "Connections to servers opened and logged in.") \
   X(server_connect_failures_total,     counter,   "database,reason",        "Connections to servers that failed before they were ready.") \
   X(server_connect_seconds,            histogram, "database",               "Connect, TLS and login at the server.") \

@@ -169,6 +169,9 @@ void add_database_families(family_set& out, std::string_view name, const databas
   };
   labelled(metric::client_disconnections_total, "reason", &database_metrics::client_disconnections);
   labelled(metric::servers, "state", &database_metrics::servers);
+  labelled(metric::pinned_clients, "reason", &database_metrics::pinned_clients);
+  labelled(metric::pins_total, "reason", &database_metrics::pins);
+  timed(metric::pool_wait_seconds, &database_metrics::pool_wait_seconds);
   plain(metric::server_connections_total, &database_metrics::server_connections);
   labelled(metric::server_connect_failures_total, "reason", &database_metrics::server_connect_failures);
   timed(metric::server_connect_seconds, &database_metrics::server_connect_seconds);

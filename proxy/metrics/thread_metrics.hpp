@@ -37,6 +37,9 @@ struct user_metrics {
 struct database_metrics {
   by<counter, disconnect_reason> client_disconnections;
   by<gauge, server_state> servers;
+  by<gauge, pin_reason> pinned_clients;
+  by<counter, pin_reason> pins;
+  histogram<latency_bounds> pool_wait_seconds;
   counter server_connections;
   by<counter, connect_failure> server_connect_failures;
   histogram<latency_bounds> server_connect_seconds;

@@ -46,7 +46,8 @@ class epoll_poller final : public poller {
   }
 
   void add(channel& c) override {
-    c.registered_ = true;
+    c.registered_ = c.reading_ = true;
+    c.closing_seen_ = false;
     epoll_event event{};
     event.events = c.watched_ = EPOLLIN | EPOLLRDHUP;
     event.data.ptr = &c;
@@ -93,8 +94,26 @@ class epoll_poller final : public poller {
 
   void remove(channel& c) override {
     if (!c.registered_) return;
-    c.registered_ = false;
+    forget(c);
     c.broken_ = true;
+    c.unsent_ = {};
+    c.unsent_begin_ = 0;
+    c.stream_.close();  // leaves epoll with its last descriptor
+  }
+
+  void release(channel& c) override {
+    if (!c.registered_) return;
+    forget(c);
+    if (!c.hung_up_ && !c.broken_)
+      ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+  }
+
+  std::chrono::steady_clock::time_point now() const override { return now_; }
+
+ private:
+  // No event of it is delivered any more.
+  void forget(channel& c) {
+    c.registered_ = false;
     std::replace(late_reads_.begin(), late_reads_.end(), &c, static_cast<channel*>(nullptr));
     for (auto& broken : broken_) {
       if (broken.first == &c) broken.first = nullptr;
@@ -102,14 +121,8 @@ class epoll_poller final : public poller {
     for (epoll_event& event : pending_) {
       if (event.data.ptr == &c) event.data.ptr = nullptr;
     }
-    c.unsent_ = {};
-    c.unsent_begin_ = 0;
-    c.stream_.close();  // leaves epoll with its last descriptor
   }
 
-  std::chrono::steady_clock::time_point now() const override { return now_; }
-
- private:
   void wait() {
     watched_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                         [this](boost::system::error_code error) {

@@ -133,6 +133,8 @@ class io_uring_poller final : public poller {
       ::shutdown(c.stream_.descriptor, SHUT_WR);
   }
 
+  void release(channel& c) override { remove(c); }
+
   void remove(channel& c) override {
     if (c.stream_.ssl) return tls_->remove(c);
     if (!c.registered_) return;

@@ -45,19 +45,23 @@ class channel {
  public:
   channel(channel_handler& handler, released_stream stream)
       : handler_(&handler), stream_(std::move(stream)) {}
+  // set_handler() before it is added to a poller.
+  explicit channel(released_stream stream) : stream_(std::move(stream)) {}
 
   // Bytes accepted by send() that the kernel did not take. A handler stops reading the other side while this
   // is not 0. A poller that sends by batches learns it at the end of a batch, or after 256 KiB, and always
   // before it tells a handler that a peer has ended or closes.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
+  // Whose events these are from now on. Only the thread of the poller that has it.
+  void set_handler(channel_handler& handler) { handler_ = &handler; }
   const released_stream& stream() const { return stream_; }
 
  private:
   friend class epoll_poller;
   friend class io_uring_poller;
 
-  channel_handler* handler_;
+  channel_handler* handler_ = nullptr;
   released_stream stream_;
   std::vector<std::byte> unsent_;
   std::size_t unsent_begin_ = 0;
@@ -90,6 +94,10 @@ class poller {
   // next turn at the latest. What send() accepted and unsent() does not count is still sent. Safe inside a
   // handler's call.
   virtual void remove(channel& c) = 0;
+  // Stops events and keeps the descriptor, so that another thread's poller may add the channel. Nothing may
+  // be unsent. epoll only: with io_uring the kernel may be receiving into it, so the channel is closed
+  // instead, and transaction pools are refused.
+  virtual void release(channel& c) = 0;
   // A time taken once per batch of events: cheap enough for every query.
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };

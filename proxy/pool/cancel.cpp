@@ -201,8 +201,8 @@ const protocol::byte_buffer& cancel_registration::key() const {
   return entry_->key;
 }
 
-void cancel_registration::set_target(cancel_target target) {
-  entry_->point_to(std::make_shared<const cancel_target>(std::move(target)));
+void cancel_registration::set_target(std::shared_ptr<const cancel_target> target) {
+  entry_->point_to(std::move(target));
 }
 
 void cancel_registration::clear_target() {
@@ -235,10 +235,10 @@ cancel_registry::cancel_registry(gateway_identity identity, random_source random
 cancel_registry::~cancel_registry() = default;
 
 cancel_registration cancel_registry::enroll(std::int32_t pid, protocol::protocol_version of_client,
-                                            cancel_target target) {
+                                            std::shared_ptr<const cancel_target> target) {
   const auto made = std::make_shared<cancel_registration::entry>();
   made->pid = pid;
-  made->target = std::make_shared<const cancel_target>(std::move(target));
+  made->target = std::move(target);
   do {
     if (of_client >= protocol::protocol_3_2) {
       made->key.assign(long_key_size, std::byte{});

@@ -83,7 +83,7 @@ class cancel_registration {
   const protocol::byte_buffer& key() const;
 
   // The session has moved to another server, or has none until the next transaction.
-  void set_target(cancel_target target);
+  void set_target(std::shared_ptr<const cancel_target> target);
   void clear_target();
   // Called, on the thread that received it, for every cancel request of this session, before the server is
   // asked: a statement may be waiting here and not there.
@@ -119,7 +119,9 @@ class cancel_registry {
 
   // A key for a new session, shown to the client with `pid` (the real backend's) and made for the client's
   // protocol. The registry outlives the registration.
-  cancel_registration enroll(std::int32_t pid, protocol::protocol_version of_client, cancel_target target);
+  // Without a target until set_target().
+  cancel_registration enroll(std::int32_t pid, protocol::protocol_version of_client,
+                             std::shared_ptr<const cancel_target> target);
 
   // Answers a CancelRequest that came from `source`: finds the session, sends its server the real request and
   // returns when the server has taken it (closed the connection), as libpq expects. Nothing is ever told to

@@ -5,6 +5,7 @@
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
 #include "proxy/session/interception.hpp"
+#include "proxy/session/lending.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/setting_bounds.hpp"
 
@@ -44,6 +45,11 @@ core::session_limits limits_of(const config::settings& settings, bool replicatio
           .replication = replication};
 }
 
+constexpr std::size_t read_while_waiting = 64 * 1024;
+
+// Copying so much into the batch at hand is cheaper than one more system call.
+constexpr std::size_t copied_at_most = 16 * 1024;
+
 // Ids of SHOW CLIENTS, unique in the process.
 std::atomic<std::uint64_t> next_id{1};
 
@@ -59,22 +65,26 @@ client_session::client_session(environment& on, session_start start)
       who_(std::move(start.who)),
       core_(limits_of(*on.shared.settings.load(), who_.replication)),
       client_(*this, std::move(start.client)),
-      server_(*this, std::move(start.server)),
+      server_(std::move(start.server)),
+      lent_(std::move(start.lent)),
       cancel_(std::move(start.cancel)),
-      cancel_target_(std::move(start.cancel_target)),
       control_(std::move(start.control)),
       metrics_(start.metrics),
       admission_(std::move(start.admission)),
       greeting_(std::move(start.greeting)),
       client_pending_(std::move(start.client_unread)),
       server_pending_(std::move(start.server_unread)),
-      signal_(on.context),
-      backend_pid_(start.backend_pid) {
-  for (const auto& parameter : start.server_parameters)
-    core_.server_parameter(parameter.name, parameter.value);
+      signal_(on.context) {
+  if (start.server_parameters) {
+    for (const auto& parameter : *start.server_parameters)
+      core_.server_parameter(parameter.name, parameter.value);
+  }
   core_.pipeline().set_status(static_cast<core::transaction_status>(start.transaction_status));
   core_.watch(on_.shared.new_relations, who_.database, who_.user);
-  examine_ = on_.shared.settings.load()->policies.policy.mode != policies::policy_mode::off;
+  const auto settings = on_.shared.settings.load();
+  examine_ = settings->policies.policy.mode != policies::policy_mode::off;
+  bounds_ = has_setting_bounds(*settings);
+  if (lent_) join_pool();
 }
 
 client_session::~client_session() = default;
@@ -83,28 +93,38 @@ void client_session::start() {
   last_activity_ = on_.poller.now();
   metrics_.user->clients[counted_as_].add();
   on_.poller.add(client_);
-  on_.poller.add(server_);
+  if (server_) {
+    server_->channel.set_handler(*this);
+    on_.poller.add(server_->channel);
+  }
   if (cancel_) {
     cancel_.on_request([weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->note_cancel_request();
     });
   }
   send_to_client(std::exchange(greeting_, {}));
-  if (has_setting_bounds(*on_.shared.settings.load()) && !who_.replication) return bound_startup_settings();
+  if (bounds_ && server_ && !who_.replication) return bound_startup_settings();
   relay_early_bytes();
 }
 
 // What the startup packet, the role or the database has set is brought within the policy's bounds before the
 // first statement.
 void client_session::bound_startup_settings() {
+  run_dialogue([this](server_dialogue& server) -> boost::asio::awaitable<void> {
+    const auto settings = on_.shared.settings.load();
+    co_await keep_settings_in_bounds(*this, server, *settings, dialogue_end::sync);
+  });
+}
+
+// Statements of the gateway's own between those of the client, which waits meanwhile.
+void client_session::run_dialogue(std::function<boost::asio::awaitable<void>(server_dialogue&)> what) {
   phase_ = phase::dialogue;
   inbox_ = std::exchange(server_pending_, {});
   boost::asio::co_spawn(
       on_.context,
-      [self = shared_from_this()]() -> boost::asio::awaitable<void> {
+      [self = shared_from_this(), what = std::move(what)]() -> boost::asio::awaitable<void> {
         server_dialogue server(*self);
-        const auto settings = self->on_.shared.settings.load();
-        co_await keep_settings_in_bounds(*self, server, *settings, dialogue_end::sync);
+        co_await what(server);
       },
       [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
 }
@@ -113,15 +133,9 @@ void client_session::run_owed() {
   if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
       core_.inside_client_message())
     return;
-  phase_ = phase::dialogue;
-  inbox_ = std::exchange(server_pending_, {});
-  boost::asio::co_spawn(
-      on_.context,
-      [self = shared_from_this(), sql = std::exchange(owed_, {})]() -> boost::asio::awaitable<void> {
-        server_dialogue server(*self);
-        co_await server.run_sql(dialogue_end::sync, sql);
-      },
-      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
+  run_dialogue([sql = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
+    co_await server.run_sql(dialogue_end::sync, sql);
+  });
 }
 
 void client_session::relay_early_bytes() {
@@ -153,7 +167,7 @@ void client_session::on_ended(net::channel& from, boost::system::error_code why)
     client_gone_ = why.failed() || phase_ == phase::draining || phase_ == phase::dialogue;
     client_read_ended_ = true;
     wake();
-    if (why) return end(end_reason::client_gone);
+    if (why || phase_ == phase::waiting) return end(end_reason::client_gone);
     // A COPY that nobody goes on with would never end.
     if (phase_ != phase::relaying && core_.pipeline().copying_in()) return end(end_reason::client_gone);
     client_has_ended();
@@ -169,8 +183,10 @@ void client_session::on_ended(net::channel& from, boost::system::error_code why)
 void client_session::client_has_ended() {
   if (server_read_ended_) return end(end_reason::terminated);
   if (phase_ != phase::relaying) return;  // decided when the statement at hand is done
-  if (!client_pending_.empty()) return end(end_reason::client_gone);  // in the middle of a message
-  on_.poller.shut_down_sending(server_);
+  if (!client_pending_.empty() && !waits_for_answers_)
+    return end(end_reason::client_gone);  // in the middle of a message
+  if (!server_) return end(end_reason::terminated);
+  if (client_pending_.empty()) on_.poller.shut_down_sending(server_->channel);
 }
 
 void client_session::server_has_ended() {
@@ -201,6 +217,7 @@ bool client_session::tell_last_word() {
 
 void client_session::on_closing(net::channel& from) {
   if (ended_ || &from != &client_) return;
+  if (phase_ == phase::waiting) return end(end_reason::client_gone);
   if (phase_ == phase::draining || phase_ == phase::dialogue) {
     client_gone_ = true;
     wake();
@@ -224,6 +241,7 @@ void client_session::from_client(core::byte_view bytes) {
     client_pending_.insert(client_pending_.end(), bytes.begin(), bytes.end());
     if (client_pending_.size() >= client_needed_) relay_pending();
   }
+  if (lent_) give_back_if_free();
   update_reading();
 }
 
@@ -239,21 +257,38 @@ void client_session::relay_pending() {
 // Sends on what can be sent on now; returns what has to wait.
 core::byte_view client_session::relay_client(core::byte_view bytes) {
   client_needed_ = 0;
+  if (!server_) {
+    bytes = bytes.subspan(core_.drop_some(bytes.size()));  // of a message that was cancelled
+    if (!borrow(bytes)) return bytes;
+  }
+  const core::byte_view rest = relay_to_server(bytes);
+  flush_batch();
+  return rest;
+}
+
+core::byte_view client_session::relay_to_server(core::byte_view bytes) {
   while (!bytes.empty() && !ended_) {
     if (phase_ != phase::relaying && phase_ != phase::answering) return bytes;
     const bool only_copy = phase_ == phase::answering;
     const bool gate_closed = !only_copy && on_.shared.gate.closed();
     const core::client_scan scan =
         only_copy ? core_.scan_copy(bytes) : core_.scan_client(bytes, examine_, gate_closed);
+    const bool replaced = scan.step == core::client_step::replace;
     if (scan.forward != 0) {
-      on_.poller.send(server_, bytes.first(scan.forward));
+      forward(bytes.first(scan.forward), replaced);
       bytes = bytes.subspan(scan.forward);
-      if (!query_running_ && !core_.pipeline().answered()) {
-        query_running_ = true;
-        query_since_ = on_.poller.now();
-        count_as(metrics::client_state::active);
-      }
     }
+    if (replaced) forward(core_.replacement(), true);
+    if ((scan.forward != 0 || replaced) && !query_running_ && !core_.pipeline().answered()) {
+      query_running_ = true;
+      query_since_ = on_.poller.now();
+      count_as(metrics::client_state::active);
+    }
+    if (replaced) {
+      bytes = bytes.subspan(scan.length);
+      continue;
+    }
+    flush_batch();
     switch (scan.step) {
       case core::client_step::done:
         return {};
@@ -264,13 +299,27 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
         bytes = bytes.subspan(scan.length);
         break;
       case core::client_step::intercept:
-        intercept(bytes.first(scan.length), false, scan.length);
+        intercept(bytes.first(scan.length), {}, scan.length);
         bytes = bytes.subspan(scan.length);
         break;
+      case core::client_step::refuse:
+        intercept(bytes.first(scan.length), scan.why, scan.length);
+        bytes = bytes.subspan(scan.length);
+        break;
+      case core::client_step::put_names: {
+        const core::byte_view message = bytes.first(scan.length);
+        intercept(message, core::refusal_reason::names_first, scan.length);
+        bytes = bytes.subspan(scan.length);
+        break;
+      }
       case core::client_step::too_long:
         core_.discard_message(scan.length);
-        intercept(bytes.first(protocol::frame_header_size), true, scan.length);
+        intercept(bytes.first(protocol::frame_header_size), core::refusal_reason::statement_too_long,
+                  scan.length);
         break;
+      case core::client_step::wait:
+        waits_for_answers_ = true;
+        return bytes;
       case core::client_step::hold:
         if (only_copy) {
           fail_copy(static_cast<char>(bytes.front()));
@@ -279,6 +328,13 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
         hold(bytes);
         if (phase_ == phase::held) return bytes;
         break;
+      case core::client_step::replace:
+        break;
+      case core::client_step::unknown_type:
+        end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+            "invalid frontend message type " +
+                std::to_string(static_cast<int>(static_cast<unsigned char>(bytes.front()))));
+        return {};
       case core::client_step::malformed:
         end(end_reason::protocol, protocol::sqlstate::protocol_violation, "invalid frontend message");
         return {};
@@ -287,18 +343,36 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
   return bytes;
 }
 
+// To the server. What stands beside a replaced message goes out with it, in one piece.
+void client_session::forward(core::byte_view bytes, bool in_batch) {
+  metrics_.user->bytes_sent[metrics::side::server].add(bytes.size());
+  auto& batch = on_.batch;
+  if ((!in_batch && batch.empty()) || bytes.size() > copied_at_most) {
+    flush_batch();
+    return on_.poller.send(server_->channel, bytes);
+  }
+  batch.insert(batch.end(), bytes.begin(), bytes.end());
+}
+
+void client_session::flush_batch() {
+  if (on_.batch.empty()) return;
+  if (server_ && !ended_) on_.poller.send(server_->channel, on_.batch);
+  on_.batch.clear();
+}
+
 void client_session::count_as(metrics::client_state state) {
   metrics_.user->move_client(counted_as_, state);
   counted_as_ = state;
 }
 
-void client_session::intercept(core::byte_view message, bool too_long, std::size_t length) {
+void client_session::intercept(core::byte_view message, std::optional<core::refusal_reason> why,
+                               std::size_t length) {
   if (core_.pipeline().copying_in()) fail_copy(static_cast<char>(message[0]));
   phase_ = phase::draining;
   cancel_requested_ = false;  // an earlier one was for what the server ran
   count_as(metrics::client_state::waiting);
-  auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()),
-                                            too_long, length);
+  auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()), why,
+                                            length);
   boost::asio::co_spawn(
       on_.context,
       [self = shared_from_this(), run]() -> boost::asio::awaitable<void> { co_await run->run(); },
@@ -324,11 +398,19 @@ void client_session::interception_done() {
     inbox_begin_ = 0;
   }
   if (ended_) return;
+  if (lent_) note_reported();
   run_owed();
   relay_pending();
   if (ended_) return;
   if (client_read_ended_) client_has_ended();
+  if (lent_) give_back_if_free();
+  if (end_at_rest_ && !ended_) end_if_at_rest();
   update_reading();
+}
+
+void client_session::put_back(core::byte_view message) {
+  client_pending_.insert(client_pending_.begin(), message.begin(), message.end());
+  client_needed_ = 0;
 }
 
 void client_session::hold(core::byte_view message) {
@@ -398,12 +480,21 @@ void client_session::from_server(core::byte_view bytes) {
     bytes = joined;
   }
   const bool stop = phase_ == phase::draining || phase_ == phase::answering;
-  const core::server_scan scan = core_.scan_server(bytes, stop);
-  if (scan.forward != 0) on_.poller.send(client_, bytes.first(scan.forward));
-  server_answered(scan);
-  bytes = bytes.subspan(scan.forward);
+  core::server_scan scan;
+  for (;;) {
+    scan = core_.scan_server(bytes, stop);
+    if (scan.forward != 0) {
+      metrics_.user->bytes_sent[metrics::side::client].add(scan.forward);
+      on_.poller.send(client_, bytes.first(scan.forward));
+    }
+    server_answered(scan);
+    bytes = bytes.subspan(scan.forward);
+    if (scan.step != core::server_step::swallow) break;
+    bytes = bytes.subspan(protocol::frame_header_size);
+  }
   switch (scan.step) {
     case core::server_step::done:
+    case core::server_step::swallow:
       break;
     case core::server_step::need_more:
       server_pending_.assign(bytes.begin(), bytes.end());
@@ -420,7 +511,13 @@ void client_session::from_server(core::byte_view bytes) {
   }
   if (phase_ == phase::answering && core_.pipeline().copying_in())
     relay_pending();  // COPY data that came ahead of the server's go
+  if (waits_for_answers_ && phase_ == phase::relaying) {
+    waits_for_answers_ = false;
+    relay_pending();
+    if (client_read_ended_ && !ended_) client_has_ended();
+  }
   run_owed();
+  if (lent_) give_back_if_free();
   update_reading();
 }
 
@@ -431,6 +528,9 @@ void client_session::server_answered(const core::server_scan& scan) {
     const std::string_view sqlstate =
         i < scan.sqlstates.size() ? std::string_view(scan.sqlstates[i].data(), 5) : std::string_view{};
     on_.counters.errors.add(sqlstate);
+    // A function has dropped statements that the gateway has put there.
+    if (lent_ && server_ && sqlstate == protocol::sqlstate::invalid_sql_statement_name)
+      server_->close_needed = true;
     if (sqlstate == protocol::sqlstate::lock_not_available) metrics_.database->lock_timeouts.add();
   }
   if (!scan.ready) return;
@@ -459,9 +559,15 @@ void client_session::server_answered(const core::server_scan& scan) {
 
 void client_session::update_reading() {
   if (ended_) return;
-  const bool relays = phase_ == phase::relaying || phase_ == phase::answering || wants_client_;
-  on_.poller.set_reading(client_, relays && server_.unsent() == 0 && !core_.pipeline_full());
-  on_.poller.set_reading(server_, client_.unsent() == 0 && inbox_.size() - inbox_begin_ < inbox_bound);
+  // Who waits for a server is read a little further: most send nothing, and need not be told to the kernel
+  // twice.
+  const bool waits = phase_ == phase::waiting && client_pending_.size() < read_while_waiting;
+  const bool relays = phase_ == phase::relaying || phase_ == phase::answering || wants_client_ || waits;
+  const bool server_takes = !server_ || server_->channel.unsent() == 0;
+  on_.poller.set_reading(client_, relays && server_takes && !waits_for_answers_ && !core_.pipeline_full());
+  if (server_)
+    on_.poller.set_reading(server_->channel,
+                           client_.unsent() == 0 && inbox_.size() - inbox_begin_ < inbox_bound);
 }
 
 // ---- the end ----
@@ -480,7 +586,10 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
   // Not now: the poller may be inside a call of ours.
   boost::asio::post(on_.context, [self = shared_from_this()] {
     self->on_.poller.remove(self->client_);
-    self->on_.poller.remove(self->server_);
+    if (self->lent_)
+      self->leave_pool();
+    else
+      self->on_.poller.remove(self->server_->channel);
     self->cancel_ = {};
     self->admission_.reset();
     self->on_.session_ended(*self);
@@ -507,11 +616,18 @@ void client_session::tick(clock::time_point now) {
   const auto settings = on_.shared.settings.load();
   const auto& timeouts = settings->timeouts;
   examine_ = settings->policies.policy.mode != policies::policy_mode::off;
+  bounds_ = has_setting_bounds(*settings);
   const auto passed = [](clock::duration since, std::chrono::milliseconds limit) {
     return limit.count() != 0 && since >= limit;
   };
   if (phase_ == phase::draining || phase_ == phase::dialogue)
     return;  // an interception has budgets of its own
+  if (phase_ == phase::waiting) {
+    if (passed(now - lent_->waits_since, timeouts.query_wait))
+      return end(end_reason::timeout, protocol::sqlstate::query_canceled,
+                 "query timeout: no server connection of the pool became free within timeouts.query_wait");
+    return tell_of_waiting(now);
+  }
   if (phase_ == phase::held) {
     if (held_by_pause_ && passed(now - *held_since_, timeouts.query_wait))
       return end(end_reason::timeout, protocol::sqlstate::query_canceled,
@@ -530,6 +646,11 @@ void client_session::tick(clock::time_point now) {
     }
     return;
   }
+  if (lent_ && lent_->unsure) {
+    lent_->unsure_at.reset();
+    give_back_if_free();
+    if (ended_ || phase_ != phase::relaying) return;
+  }
   const bool in_transaction = core_.pipeline().status() != core::transaction_status::idle;
   const auto idle = now - last_activity_;
   if (in_transaction) {
@@ -545,6 +666,10 @@ void client_session::tick(clock::time_point now) {
       end(end_reason::timeout, protocol::sqlstate::idle_in_transaction_session_timeout,
           "terminating connection: idle in transaction (the gateway's timeouts.idle_in_transaction)");
     }
+  } else if (lent_ && lent_->pinned.any() && passed(idle, lent_->part.pool->current()->bounds.pinned_idle)) {
+    end(end_reason::timeout, protocol::sqlstate::idle_session_timeout,
+        "terminating connection: it keeps a server connection of the pool and was idle "
+        "(pool.pinned_idle_timeout)");
   } else if (!who_.replication && passed(idle, timeouts.client_idle)) {
     end(end_reason::timeout, protocol::sqlstate::idle_session_timeout,
         "terminating connection: idle (the gateway's timeouts.client_idle)");
@@ -555,6 +680,7 @@ void client_session::note_cancel_request() {
   boost::asio::post(on_.context, [self = shared_from_this()] {
     self->cancel_requested_ = true;
     self->wake();
+    if (self->phase_ == phase::waiting) self->cancel_waiting();
   });
 }
 
@@ -569,7 +695,7 @@ session_memory& client_session::memory() {
 boost::asio::awaitable<bool> client_session::take_server() {
   if (!core_.pipeline().answered()) {
     if (core_.pipeline().unsynced()) {
-      on_.poller.send(server_, flush_message);
+      on_.poller.send(server_->channel, flush_message);
     }
     while (phase_ == phase::draining && !ended_) co_await wait_signal(clock::time_point::max());
   } else {
@@ -606,11 +732,15 @@ boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_serv
 }
 
 void client_session::send_to_server(core::byte_view bytes) {
-  if (!ended_) on_.poller.send(server_, bytes);
+  if (ended_) return;
+  metrics_.user->bytes_sent[metrics::side::server].add(bytes.size());
+  on_.poller.send(server_->channel, bytes);
 }
 
 void client_session::send_to_client(core::byte_view bytes) {
-  if (!ended_) on_.poller.send(client_, bytes);
+  if (ended_) return;
+  metrics_.user->bytes_sent[metrics::side::client].add(bytes.size());
+  on_.poller.send(client_, bytes);
 }
 
 boost::asio::awaitable<bool> client_session::relay_answer(core::byte_view message) {
@@ -657,7 +787,8 @@ boost::asio::awaitable<bool> client_session::pause(clock::duration duration) {
 
 boost::asio::awaitable<void> client_session::cancel_server() {
   net::deadline until(on_.context.get_executor(), on_.shared.settings.load()->timeouts.cancel);
-  co_await pool::send_cancel(cancel_target_, until);
+  const auto target = server_->cancel;
+  co_await pool::send_cancel(*target, until);
 }
 
 boost::asio::awaitable<void> client_session::wait_signal(clock::time_point until) {

@@ -1,8 +1,8 @@
 #pragma once
-// One client and its server connection, relaying. The data path: bytes from the poller -> core::session says
-// how far they go on -> the other channel. A statement that wants a decision parks the client's direction and
-// hands the server's to an interception (interception.hpp), a coroutine that talks to the server on the
-// client's own connection; when it is done the relay goes on.
+// One client and its server connection, which is its own or (transaction mode) lent to it, relaying. The data
+// path: bytes from the poller -> core::session says how far they go on -> the other channel. A statement that
+// wants a decision parks the client's direction and hands the server's to an interception (interception.hpp),
+// a coroutine that talks to the server on the client's own connection; when it is done the relay goes on.
 //
 // Lives on one worker's thread. Kept alive by the worker until it has ended, and by a running interception.
 
@@ -10,13 +10,16 @@
 #include "proxy/core/session.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
-#include "proxy/pool/server_login.hpp"
+#include "proxy/pool/pooled_server.hpp"
+#include "proxy/pool/server_pool.hpp"
 #include "proxy/session/environment.hpp"
+#include "proxy/session/lending.hpp"
 #include "proxy/session/session_memory.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,20 +38,18 @@ struct client_identity {
   bool replication = false;
 };
 
-// What a session needs to begin: both sides logged in.
+// What a session needs to begin: the client logged in, and its server or the pool that lends it one.
 struct session_start {
   net::released_stream client;
-  net::released_stream server;
+  pool::pooled_server_ptr server;
+  std::unique_ptr<lending> lent;
   protocol::byte_buffer client_unread;  // bytes that came behind the client's login
   protocol::byte_buffer server_unread;
   protocol::byte_buffer greeting;  // sent to the client first
   client_identity who;
-  std::vector<pool::parameter> server_parameters;
-  std::string application_name;
-  std::int32_t backend_pid = 0;
+  pool::value_set server_parameters;  // as the client is greeted with
   char transaction_status = 'I';
   pool::cancel_registration cancel;
-  pool::cancel_target cancel_target;
   std::optional<control::control_target> control;  // none: the gateway has no facts of this database
   metrics::session_metrics metrics;
   std::shared_ptr<void> admission;  // its places in the limits; given back when the session ends
@@ -56,7 +57,10 @@ struct session_start {
 
 using end_reason = metrics::disconnect_reason;
 
+class server_dialogue;
+
 class client_session final : public std::enable_shared_from_this<client_session>,
+                             public pool::server_taker,
                              private net::channel_handler {
  public:
   client_session(environment& on, session_start start);
@@ -78,6 +82,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   std::uint64_t id() const { return id_; }
   void report(admin::worker_snapshot& to) const;
   bool busy() const;
+  // RECONNECT: its server is closed as soon as the client is between transactions.
+  void renew_server();
 
   bool ended() const { return ended_; }
   const client_identity& who() const { return who_; }
@@ -88,7 +94,11 @@ class client_session final : public std::enable_shared_from_this<client_session>
   // ---- for interceptions: the five primitives (design.md) ----
 
   const std::string& application() const { return core_.application_name(); }
-  std::int32_t backend_pid() const { return backend_pid_; }
+  // While there is a server: during an interception always.
+  std::int32_t backend_pid() const { return server_->backend_pid; }
+  pool::pooled_server& server() { return *server_; }
+  // Null in session mode.
+  session::lending* lent() { return lent_.get(); }
   const std::optional<control::control_target>& control() const { return control_; }
   core::session& state() { return core_; }
 
@@ -109,6 +119,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   boost::asio::awaitable<std::optional<char>> peek_client(std::chrono::steady_clock::time_point until);
   // Waits. True: the time passed; false: the client left, or asked to cancel.
   boost::asio::awaitable<bool> pause(std::chrono::steady_clock::duration duration);
+  // A message that was taken for an interception is looked at again, before what came behind it.
+  void put_back(core::byte_view message);
   std::uint64_t errors_seen() const { return errors_seen_; }  // ErrorResponses relayed so far
   std::uint64_t transactions() const { return transactions_; }
   bool cancel_requested() const { return cancel_requested_; }
@@ -125,6 +137,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
  private:
   enum class phase : std::uint8_t {
     relaying,   // both directions flow
+    waiting,    // for a server of the pool
     draining,   // an interception waits until the server has answered everything
     dialogue,   // the server's bytes go to the interception
     answering,  // an interception's statement is relayed until it is answered
@@ -136,6 +149,26 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void on_ended(net::channel& from, boost::system::error_code why) override;
   void on_closing(net::channel& from) override;
 
+  void server_ready(pool::pooled_server_ptr server) override;
+  void server_failed(const pool::login_failure& why) override;
+  bool borrow(core::byte_view bytes);
+  void attach(pool::pooled_server_ptr server);
+  void prepare_server();
+  void tell_parameters();
+  void note_reported();
+  void give_back_if_free();
+  void look_at_server(sql::session_effects effects);
+  void cancel_waiting();
+  void tell_of_waiting(std::chrono::steady_clock::time_point now);
+  void check_pins(pins before);
+  void run_dialogue(std::function<boost::asio::awaitable<void>(server_dialogue&)> what);
+  void join_pool();
+  void wait_for_cancel();
+  void count_pins(pins now);
+  void leave_pool();
+  void forward(core::byte_view bytes, bool in_batch);
+  void flush_batch();
+
   void bound_startup_settings();
   void relay_early_bytes();
   void run_owed();
@@ -145,8 +178,9 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void from_client(core::byte_view bytes);
   void from_server(core::byte_view bytes);
   core::byte_view relay_client(core::byte_view bytes);
+  core::byte_view relay_to_server(core::byte_view bytes);
   void relay_pending();
-  void intercept(core::byte_view message, bool too_long, std::size_t length);
+  void intercept(core::byte_view message, std::optional<core::refusal_reason> refused, std::size_t length);
   void interception_done();
   void hold(core::byte_view message);
   void fail_copy(char type);
@@ -165,9 +199,9 @@ class client_session final : public std::enable_shared_from_this<client_session>
   client_identity who_;
   core::session core_;
   net::channel client_;
-  net::channel server_;
+  pool::pooled_server_ptr server_;  // null: none is lent now
+  std::unique_ptr<lending> lent_;   // null in session mode
   pool::cancel_registration cancel_;
-  pool::cancel_target cancel_target_;
   std::optional<control::control_target> control_;
   metrics::session_metrics metrics_;
   metrics::client_state counted_as_ = metrics::client_state::idle;
@@ -179,9 +213,9 @@ class client_session final : public std::enable_shared_from_this<client_session>
   protocol::byte_buffer inbox_;           // the server's bytes during a dialogue
   std::size_t inbox_begin_ = 0;
   boost::asio::steady_timer signal_;  // cancelled whenever something an interception waits for has happened
-  std::int32_t backend_pid_ = 0;
   phase phase_ = phase::relaying;
   bool examine_ = true;        // policies are on for this session
+  bool bounds_ = false;        // the configuration bounds what clients may set
   bool wants_client_ = false;  // peek_client waits
   bool client_gone_ = false;
   bool client_read_ended_ = false;
@@ -193,6 +227,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   end_reason end_at_rest_why_ = end_reason::draining;
   std::string_view end_at_rest_message_;
   bool held_by_pause_ = false;
+  bool waits_for_cancel_ = false;
+  bool waits_for_answers_ = false;  // what is pending depends on them
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
   std::string owed_;  // of run_when_at_rest; empty: nothing

@@ -7,14 +7,17 @@
 #include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/new_relations.hpp"
+#include "proxy/core/shared_statements.hpp"
 #include "proxy/metrics/registry.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
+#include "proxy/pool/server_pool.hpp"
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -33,6 +36,8 @@ struct shared_services {
   audit::audit_log& audit;
   metrics::registry& metrics;
   admin::console_state& admin;
+  core::statement_registry statements{};  // of transaction pools
+  pool::server_pools pools{};
 };
 
 // One per worker; its thread only.
@@ -45,6 +50,7 @@ struct environment {
   std::mt19937_64 random;
   std::function<void(client_session&)> session_ended;  // the worker forgets it, after the current call
   std::function<void(client_session&)> session_held;   // the worker wakes it when the gate opens
+  std::vector<std::byte> batch{};  // of the messages that a session is about to send; empty between its calls
 };
 
 }  // namespace tidegate::session

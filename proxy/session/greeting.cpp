@@ -6,16 +6,17 @@
 
 namespace tidegate::session {
 
-protocol::byte_buffer greet(const accepted_client& client, const pool::logged_in_server& server,
+protocol::byte_buffer greet(const accepted_client& client, protocol::bytes notices,
+                            const std::vector<pool::parameter>& parameters, char transaction_status,
                             const pool::cancel_registration& cancel) {
   protocol::byte_buffer out = client.welcome;
   protocol::writer to(out);
   encode(to, protocol::authentication_ok{});
-  to.raw(server.notices);
-  for (const pool::parameter& each : server.parameters)
+  to.raw(notices);
+  for (const pool::parameter& each : parameters)
     encode(to, protocol::parameter_status{each.name, each.value});
   if (cancel) encode(to, protocol::backend_key_data{cancel.pid(), cancel.key()});
-  encode(to, protocol::ready_for_query{static_cast<protocol::transaction_status>(server.transaction_status)});
+  encode(to, protocol::ready_for_query{static_cast<protocol::transaction_status>(transaction_status)});
   return out;
 }
 

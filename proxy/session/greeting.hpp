@@ -10,7 +10,8 @@
 namespace tidegate::session {
 
 // Without a registration (the server sent no key) there is no BackendKeyData.
-protocol::byte_buffer greet(const accepted_client& client, const pool::logged_in_server& server,
+protocol::byte_buffer greet(const accepted_client& client, protocol::bytes notices,
+                            const std::vector<pool::parameter>& parameters, char transaction_status,
                             const pool::cancel_registration& cancel);
 
 }  // namespace tidegate::session

@@ -14,7 +14,9 @@
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/concurrent_index.hpp"
 #include "proxy/session/guarded_ddl.hpp"
+#include "proxy/session/lending.hpp"
 #include "proxy/session/replies.hpp"
+#include "proxy/session/session_state.hpp"
 #include "proxy/session/setting_bounds.hpp"
 
 #include <algorithm>
@@ -87,13 +89,13 @@ std::string_view text_of_statement(std::string_view text, sql::text_range range)
 
 }  // namespace
 
-interception::interception(client_session& session, protocol::byte_buffer message, bool too_long,
-                           std::size_t length)
+interception::interception(client_session& session, protocol::byte_buffer message,
+                           std::optional<core::refusal_reason> refused, std::size_t length)
     : session_(session),
       server_(session),
       settings_(session.on().shared.settings.load()),
       message_(std::move(message)),
-      too_long_(too_long),
+      refused_(refused),
       length_(length) {}
 
 // An Execute inside a batch must not be synchronised behind the client's back; a simple Query stands alone.
@@ -113,18 +115,15 @@ boost::asio::awaitable<void> interception::run() {
     co_return;
   }
   if (pipeline.skipping()) {  // the server ignores it until Sync
-    if (!too_long_) co_await forward();
+    if (refused_ != core::refusal_reason::statement_too_long) co_await forward();
     co_return;
   }
-  if (too_long_) {
-    const report too_big{
-        .sqlstate = std::string(protocol::sqlstate::program_limit_exceeded),
-        .message = "statement of " + std::to_string(length_) + " bytes is too long to be examined",
-        .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
-                  " bytes of one statement (limits.query_buffer), so that it can tell whether it is a schema "
-                  "change.",
-        .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
-    co_return co_await refuse_undecided(too_big);
+  if (refused_ == core::refusal_reason::names_first) co_return co_await put_names_first();
+  if (refused_) co_return co_await refuse_message();
+  if (auto* sharing = session_.state().sharing();
+      sharing != nullptr && static_cast<char>(message_[0]) == 'Q') {
+    sharing->statements.forget_unnamed();
+    sharing->statements.sync_sent();
   }
   if (static_cast<char>(message_[0]) == 'P') {
     // Only one that can't be remembered comes here, and what is not remembered could not be judged when it
@@ -141,6 +140,23 @@ boost::asio::awaitable<void> interception::run() {
     co_return co_await refuse_undecided(too_many);
   }
   if (!co_await read_text()) co_return co_await forward();
+  if (session_.lent() == nullptr || !names_statements()) co_return co_await handle();
+  // Transaction mode, and SQL that names prepared statements: it finds the client's under their own names.
+  if (sql::mentions_prefix(text_, core::shared_name_prefix)) {
+    const report taken{
+        .sqlstate = std::string(protocol::sqlstate::reserved_name),
+        .message = "names of prepared statements that begin with \"tidegate_\" belong to the gateway",
+        .hint = "Use another name, or a database entry with pool.mode: session."};
+    co_return co_await refuse(taken);
+  }
+  const auto put = co_await put_names_on_server(session_, server_, text_, own_end());
+  if (!put) co_return;
+  if (!put->ok()) co_return co_await fail_with(put->error);
+  co_await handle();
+  if (!session_.ended()) co_await take_names_off_server(session_, server_, own_end());
+}
+
+boost::asio::awaitable<void> interception::handle() {
   if (!co_await parse()) co_return;
   session_.on()
       .counters
@@ -159,6 +175,62 @@ boost::asio::awaitable<void> interception::run() {
   if (session_.ended()) co_return;
   co_await carry_out();
   co_await tell_audit();
+}
+
+bool interception::names_statements() const {
+  return sql::effects_of(text_, session_.state().lexical()).has(sql::session_effect::statement_names);
+}
+
+// A Parse, Bind or Describe of SQL that names prepared statements: PostgreSQL looks for those already now.
+boost::asio::awaitable<void> interception::put_names_first() {
+  const auto put = co_await put_names_on_server(session_, server_, {}, own_end());
+  if (!put) co_return;
+  if (put->ok())
+    session_.put_back(message_);
+  else
+    co_await fail_with(put->error);
+}
+
+// What no text has to be looked at for.
+boost::asio::awaitable<void> interception::refuse_message() {
+  report why;
+  switch (*refused_) {
+    case core::refusal_reason::statement_too_long:
+      why = {.sqlstate = std::string(protocol::sqlstate::program_limit_exceeded),
+             .message = "statement of " + std::to_string(length_) + " bytes is too long to be examined",
+             .detail = "The gateway holds at most " + std::to_string(settings_->limits.query_buffer) +
+                       " bytes of one statement (limits.query_buffer), so that it can tell whether it is a "
+                       "schema change.",
+             .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
+      co_return co_await refuse_undecided(why);
+    case core::refusal_reason::names_first:
+      break;
+    case core::refusal_reason::name_taken:
+      why = {.sqlstate = std::string(protocol::sqlstate::duplicate_prepared_statement),
+             .message =
+                 "prepared statement \"" + std::string(core::text_of(message_).name) + "\" already exists"};
+      break;
+    case core::refusal_reason::name_unknown:
+      why = {.sqlstate = std::string(protocol::sqlstate::invalid_sql_statement_name),
+             .message = "prepared statement does not exist",
+             .detail = "Names that begin with \"tidegate_\" are the gateway's own."};
+      break;
+    case core::refusal_reason::sequence_value:
+      why = {.sqlstate = std::string(protocol::sqlstate::object_not_in_prerequisite_state),
+             .message = "currval() and lastval() need the server connection that ran nextval()",
+             .detail =
+                 "In a transaction pool each transaction may run on another one, and this one has served "
+                 "somebody else meanwhile.",
+             .hint = "Call both in one transaction, or use INSERT … RETURNING."};
+      break;
+    case core::refusal_reason::too_many_names:
+      why = {.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
+             .message = "too many prepared statements",
+             .detail = "In a transaction pool the gateway keeps the names of at most 200000 per client.",
+             .hint = "Close statements that are no longer needed."};
+      break;
+  }
+  co_await refuse(why);
 }
 
 // The text behind the message. False: there is nothing to decide.

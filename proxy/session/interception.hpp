@@ -31,8 +31,9 @@ struct report;
 class interception {
  public:
   // `message`: a Query, a Parse whose text can't be kept, or an Execute; whole, unless it is too long (then
-  // its header).
-  interception(client_session& session, protocol::byte_buffer message, bool too_long, std::size_t length);
+  // its header). `refused`: there is nothing to decide.
+  interception(client_session& session, protocol::byte_buffer message,
+               std::optional<core::refusal_reason> refused, std::size_t length);
 
   boost::asio::awaitable<void> run();
 
@@ -50,6 +51,10 @@ class interception {
   bool is_execute() const { return static_cast<char>(message_[0]) == 'E'; }
   dialogue_end own_end() const;
 
+  boost::asio::awaitable<void> refuse_message();
+  boost::asio::awaitable<void> put_names_first();
+  boost::asio::awaitable<void> handle();
+  bool names_statements() const;
   boost::asio::awaitable<bool> read_text();
   boost::asio::awaitable<bool> parse();
   boost::asio::awaitable<void> unparsable();
@@ -88,7 +93,7 @@ class interception {
   server_dialogue server_;
   std::shared_ptr<const config::settings> settings_;
   protocol::byte_buffer message_;
-  bool too_long_;
+  std::optional<core::refusal_reason> refused_;
   std::size_t length_;
   std::string text_;            // as the client wrote it
   std::string parsed_text_;     // the same in UTF-8, when the client's encoding is not safe to parse

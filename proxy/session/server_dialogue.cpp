@@ -5,6 +5,7 @@
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
 #include "proxy/session/client_session.hpp"
+#include "proxy/session/lending.hpp"
 #include "proxy/session/replies.hpp"
 
 namespace tidegate::session {
@@ -67,18 +68,28 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::run(std::vect
   }
   finish(w, end);
   session_.send_to_server(out);
-  co_return co_await collect(statements.size(), end);
+  // Two CloseCompletes before and two after each statement.
+  const expected answers{4 * statements.size(), false};
+  co_return co_await collect(answers, end);
 }
 
-boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::size_t statements,
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::send_own(protocol::byte_buffer messages,
+                                                                            std::size_t answers,
+                                                                            dialogue_end end) {
+  protocol::writer w(messages);
+  finish(w, end);
+  session_.send_to_server(messages);
+  const expected all{answers, true};
+  co_return co_await collect(all, end);
+}
+
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(expected answers,
                                                                            dialogue_end end) {
   own_answer answer;
   std::size_t closes = 0;
   std::size_t bytes = 0;
   for (;;) {
-    // Two CloseCompletes before and two after each statement; by Flush nothing else says that the answer is
-    // whole.
-    if (end == dialogue_end::flush && (closes == 4 * statements || !answer.error.empty())) co_return answer;
+    if (end == dialogue_end::flush && (closes == answers.until || !answer.error.empty())) co_return answer;
     const auto message = co_await session_.next_server_message(clock::time_point::max());
     if (!message) co_return std::nullopt;
     bytes += message->size();
@@ -87,6 +98,9 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(std::
       co_return std::nullopt;
     }
     switch (type_of(*message)) {
+      case '1':
+        if (answers.parses) ++closes;
+        break;
       case '3':
         ++closes;
         break;
@@ -165,7 +179,8 @@ boost::asio::awaitable<bool> server_dialogue::synchronise() {
   protocol::writer w(out);
   finish(w, dialogue_end::sync);
   session_.send_to_server(out);
-  const auto answer = co_await collect(0, dialogue_end::sync);
+  const expected nothing{0, false};
+  const auto answer = co_await collect(nothing, dialogue_end::sync);
   co_return answer.has_value();
 }
 
@@ -180,7 +195,8 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std
   close(w, 'P');
   finish(w, end);
   session_.send_to_server(out);
-  co_return co_await collect(1, end);
+  const expected answers{4, false};
+  co_return co_await collect(answers, end);
 }
 
 boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
@@ -190,7 +206,8 @@ boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
   parse(w, "statement refused by tidegate");
   finish(w, end);
   session_.send_to_server(out);
-  const auto answer = co_await collect(1, end);
+  const expected an_error{4, false};
+  const auto answer = co_await collect(an_error, end);
   co_return answer.has_value();
 }
 
@@ -200,6 +217,7 @@ void server_dialogue::pass_on(core::byte_view message) {
     const std::string_view name = in.cstring();
     const std::string_view value = in.cstring();
     if (!in.failed()) session_.state().server_parameter(name, value);
+    if (session_.lent() != nullptr && session_.lent()->restoring) return;
   }
   session_.send_to_client(message);
 }

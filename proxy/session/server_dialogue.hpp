@@ -71,6 +71,9 @@ class server_dialogue {
   boost::asio::awaitable<bool> synchronise();
   // Whether the server's own parser takes the text (hazards.md, on_unparsable). The error, if it does not.
   boost::asio::awaitable<std::optional<own_answer>> try_parse(std::string_view text, dialogue_end end);
+  // Sends Parse and Close messages of the gateway's own, which bring so many answers.
+  boost::asio::awaitable<std::optional<own_answer>> send_own(protocol::byte_buffer messages,
+                                                             std::size_t answers, dialogue_end end);
   // Makes the server fail what surrounds the next statement, so that its state is what the client is told: a
   // refused statement in a transaction leaves the transaction failed. The server's error is taken away.
   boost::asio::awaitable<bool> fail(dialogue_end end);
@@ -79,7 +82,12 @@ class server_dialogue {
   char status() const { return status_; }
 
  private:
-  boost::asio::awaitable<std::optional<own_answer>> collect(std::size_t statements, dialogue_end end);
+  // By Flush nothing but their number says that all answers are there: `until` of '3', or of '1' and '3'.
+  struct expected {
+    std::size_t until;
+    bool parses;
+  };
+  boost::asio::awaitable<std::optional<own_answer>> collect(expected answers, dialogue_end end);
   void pass_on(core::byte_view message);
   bool now_ready(core::byte_view message);
 

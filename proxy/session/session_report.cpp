@@ -2,6 +2,7 @@
 
 #include "proxy/net/connection_ends.hpp"
 #include "proxy/session/client_session.hpp"
+#include "proxy/session/lending.hpp"
 
 namespace tidegate::session {
 namespace {
@@ -23,7 +24,7 @@ bool client_session::busy() const {
 
 void client_session::report(admin::worker_snapshot& to) const {
   using admin::client_state;
-  const bool paused = phase_ == phase::held && held_by_pause_;
+  const bool paused = (phase_ == phase::held && held_by_pause_) || phase_ == phase::waiting;
   admin::client_row client;
   client.id = id_;
   client.user = who_.user;
@@ -37,27 +38,33 @@ void client_session::report(admin::worker_snapshot& to) const {
   client.connected = connected_at_;
   client.asked = wall_time(query_since_);
   if (paused)
-    client.waits = std::chrono::duration_cast<std::chrono::microseconds>(steady::now() - *held_since_);
-  client.server = id_;
-
-  // Session mode: the server connection has no life of its own, and no id.
+    client.waits = std::chrono::duration_cast<std::chrono::microseconds>(
+        steady::now() - (held_since_ ? *held_since_ : lent_->waits_since));
+  to.session_bytes = sizeof(client_session);
+  to.buffered_bytes +=
+      client_.unsent() + client_pending_.size() + server_pending_.size() + (inbox_.size() - inbox_begin_);
+  client.server = server_ ? server_->id : 0;
+  for (std::size_t i = 0; lent_ && i < pin_count; ++i) {
+    if (!lent_->pinned.has(static_cast<pin>(i))) continue;
+    client.pins += client.pins.empty() ? "" : ", ";
+    client.pins += metrics::words_of<pin>[i];
+  }
+  to.clients.push_back(client);
+  if (!server_) return;
+  to.buffered_bytes += server_->channel.unsent();
   admin::server_row server;
-  server.id = id_;
+  server.id = server_->id;
   server.user = who_.user;
   server.database = who_.database;
   server.application = client.application;
   server.replication = who_.replication;
-  server.close_needed = end_at_rest_;
-  server.ends = net::ends_of(server_.stream());
-  server.connected = connected_at_;
+  server.close_needed = end_at_rest_ || server_->close_needed;
+  server.ends = net::ends_of(server_->channel.stream());
+  server.connected = server_->made_at;
   server.asked = client.asked;
-  server.backend_pid = backend_pid_;
+  server.backend_pid = server_->backend_pid;
   server.client = id_;
 
-  to.session_bytes = sizeof(client_session);
-  to.buffered_bytes += client_.unsent() + server_.unsent() + client_pending_.size() + server_pending_.size() +
-                       (inbox_.size() - inbox_begin_);
-  to.clients.push_back(std::move(client));
   to.servers.push_back(std::move(server));
 }
 

@@ -23,6 +23,11 @@ def binary() -> str:
     return os.environ.get("TIDEGATE") or str(ROOT / "build/dev/tidegate")
 
 
+def pool_mode() -> str:
+    """Of gateways whose test does not say: $TIDEGATE_POOL_MODE, or session."""
+    return os.environ.get("TIDEGATE_POOL_MODE") or "session"
+
+
 def merged(base: dict, changes: dict) -> dict:
     """`base` with `changes` laid over it, dictionaries key by key; a value of None takes a key away."""
     result = copy.deepcopy(base)
@@ -60,15 +65,16 @@ class Gateway(Target):
             "listen": [{"address": "127.0.0.1", "port": self.port}],
             "http": {"address": "127.0.0.1", "port": self.http_port},
             "threads": 2,
-            "relay": os.environ.get("TIDEGATE_RELAY") or "auto",
+            "relay": os.environ.get("TIDEGATE_RELAY") or "epoll",
             "auth": {"method": "trust"},
             "admin": {"users": ["postgres"]},
-            "databases": {"*": {"host": server.host, "port": server.port, "pool": {"mode": "session"},
+            "databases": {"*": {"host": server.host, "port": server.port, "pool": {"mode": pool_mode()},
                                 "control": {"user": "postgres"}}},
             "policies": {"mode": "enforce"},
             "locks": {"lock_timeout": "50ms", "ddl_wait_budget": "60s", "stall_budget": "100ms", "hold_budget": "1s"},
         }, settings or {})
         self.port = self.settings["listen"][0]["port"]
+        self.keeps_servers = "transaction" in json.dumps([d.get("pool") for d in self.settings["databases"].values()])
         self.write(self.settings)
         self._environment = environment or {}
         self._files = files
@@ -162,18 +168,23 @@ class Gateway(Target):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def client_descriptors(self) -> int:
-        """Open file descriptors but those of the control plane's connections, which come when first needed and go when long unused."""
+        """Open file descriptors but those of the control plane's connections, which come when first needed and go when long unused.
+
+        Servers of a transaction pool stay when their clients go: they are left out too."""
         control = {port for (port,) in self.postgres.execute(
             "SELECT client_port FROM pg_stat_activity WHERE application_name = 'tidegate control'", "postgres")}
         # of other gateways in front of the same server as well: so by the port of a socket that is ours
-        ports = {}
+        ports, to_server = {}, set()
         for line in pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
             ports[f"socket:[{fields[9]}]"] = int(fields[1].rsplit(":", 1)[1], 16)
+            if self.keeps_servers and int(fields[2].rsplit(":", 1)[1], 16) == self.postgres.port:
+                to_server.add(f"socket:[{fields[9]}]")
         count = 0
         for descriptor in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
             try:
-                count += ports.get(os.readlink(descriptor)) not in control
+                opened = os.readlink(descriptor)
+                count += ports.get(opened) not in control and opened not in to_server
             except FileNotFoundError:
                 pass   # closed meanwhile
         return count

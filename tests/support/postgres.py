@@ -91,6 +91,10 @@ class Postgres:
         self.stop("immediate")
         process.remove(self.folder)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     # -- use -------------------------------------------------------------------------------------------------------
 
     def connect(self, **parameters) -> psycopg.Connection:

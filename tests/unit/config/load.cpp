@@ -17,6 +17,7 @@ using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
@@ -181,12 +182,21 @@ TEST(load, refuses_rules_of_access_that_cannot_be_meant) {
               ElementsAre(StartsWith("f:2:19: databases.*.server_auth: with method passthrough")));
 }
 
-TEST(load, refuses_pooling_that_is_not_there_yet) {
+TEST(load, refuses_settings_of_another_pool_mode) {
   EXPECT_THAT(
-      problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {mode: transaction}}}\n"),
-      ElementsAre("f:2:32: databases.*.pool.mode: transaction pooling is not available yet; write session"));
+      problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {mode: transaction, size: 5}}}\n"),
+      IsEmpty());
+  EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {max_pinned: 5}}}\n"),
+              ElementsAre(HasSubstr("is for mode transaction")));
   EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {mode: sesion}}}\n"),
               ElementsAre(HasSubstr("did you mean \"session\"?")));
+}
+
+TEST(load, refuses_transaction_pools_on_io_uring) {
+  EXPECT_THAT(
+      problems_of(
+          "auth: {method: trust}\nrelay: io_uring\ndatabases: {\"*\": {pool: {mode: transaction}}}\n"),
+      ElementsAre(HasSubstr("can't be carried by io_uring yet")));
 }
 
 TEST(load, refuses_the_admin_console_as_database) {

@@ -174,13 +174,26 @@ TEST(import, an_empty_file_still_loads_with_pgbouncer_s_defaults) {
   EXPECT_EQ(settings->auth.rules[0].method, config::auth_method::reject);
 }
 
-TEST(import, transaction_pooling_is_told_and_takes_no_size_along) {
-  const auto [result, settings] =
-      import_ini("[databases]\na = host=x\n[pgbouncer]\npool_mode = transaction\nauth_type = trust\n");
+TEST(import, transaction_pooling_takes_its_bounds_along) {
+  const auto [result, settings] = import_ini(
+      "[databases]\na = host=x min_pool_size=2\n[pgbouncer]\npool_mode = transaction\nauth_type = trust\n"
+      "default_pool_size = 7\nreserve_pool_size = 3\nserver_lifetime = 60\nserver_idle_timeout = 30\n");
   ASSERT_TRUE(settings);
-  EXPECT_EQ(settings->databases[0].pool.mode, config::pool_mode::session);
-  EXPECT_FALSE(settings->databases[0].pool.size);
-  EXPECT_THAT(result.remarks, Contains(HasSubstr("transaction")));
+  const config::pool_settings& pool = settings->databases[0].pool;
+  EXPECT_EQ(pool.mode, config::pool_mode::transaction);
+  EXPECT_EQ(pool.size, 7u);
+  EXPECT_EQ(pool.minimum, 2u);
+  EXPECT_EQ(pool.reserve, 3u);
+  EXPECT_EQ(pool.lifetime, std::chrono::seconds(60));
+  EXPECT_EQ(pool.idle_timeout, std::chrono::seconds(30));
+}
+
+TEST(import, statement_pooling_becomes_transaction_pooling_and_is_told) {
+  const auto [result, settings] =
+      import_ini("[databases]\na = host=x\n[pgbouncer]\npool_mode = statement\nauth_type = trust\n");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->databases[0].pool.mode, config::pool_mode::transaction);
+  EXPECT_THAT(result.remarks, Contains(HasSubstr("statement")));
 }
 
 TEST(import, what_has_no_counterpart_is_told_with_its_line_and_as_a_comment) {

@@ -30,8 +30,9 @@ struct cancel_test : ::testing::Test {
 
   cancel_test() { source.ip = boost::asio::ip::make_address("192.0.2.1"); }
 
-  cancel_target target(std::int32_t pid = 4711) const {
-    return {where, false, pid, protocol::byte_buffer(4, std::byte{0x5a})};
+  std::shared_ptr<const cancel_target> target(std::int32_t pid = 4711) const {
+    cancel_target made{where, false, pid, protocol::byte_buffer(4, std::byte{0x5a})};
+    return std::make_shared<const cancel_target>(std::move(made));
   }
   cancel_registry::limits limits() {
     cancel_registry::limits bounds;
@@ -50,7 +51,7 @@ TEST_F(cancel_test, a_key_is_ours_and_not_the_servers) {
   EXPECT_EQ(plain.pid(), 4711);
   EXPECT_EQ(plain.key().size(), 4u);
   EXPECT_EQ(longer.key().size(), 32u);
-  EXPECT_NE(plain.key(), target().backend_key);
+  EXPECT_NE(plain.key(), target()->backend_key);
   EXPECT_EQ(registry.size(), 2u);
   EXPECT_TRUE(registry.find(4711, plain.key()));
   EXPECT_TRUE(registry.find(4711, longer.key()));

@@ -104,9 +104,9 @@ TEST_F(postgres_login, a_cancel_request_ends_the_query_of_its_session) {
     auto login = log_in_as("trusted", where);
     ASSERT_TRUE(login);
     cancel_registry registry;
-    const auto registration =
-        registry.enroll(login->backend_pid, protocol::protocol_3_0,
-                        {where, mode == tls_mode::require, login->backend_pid, login->backend_key});
+    cancel_target target{where, mode == tls_mode::require, login->backend_pid, login->backend_key};
+    const auto registration = registry.enroll(login->backend_pid, protocol::protocol_3_0,
+                                              std::make_shared<const cancel_target>(std::move(target)));
     net::message_stream channel(std::move(login->stream));
     net::deadline query_until(context.get_executor(), long_enough);
     const auto query = [&]() -> awaitable<std::string> {

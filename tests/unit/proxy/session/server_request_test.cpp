@@ -81,13 +81,10 @@ TEST_F(request_test, the_greeting_has_everything_in_postgresqls_order) {
   pool::cancel_registry registry(
       {}, [](std::span<std::byte> into) { std::fill(into.begin(), into.end(), std::byte{'k'}); });
   const auto cancel = registry.enroll(258, protocol::protocol_3_0, {});
-  pool::logged_in_server server{net::stream(context.get_executor(), ::dup(sockets.second))};
-  server.parameters = {{"a", "b"}};
-  const auto notice = protocol::as_bytes("<notice>");
-  server.notices.assign(notice.begin(), notice.end());
+  const std::vector<pool::parameter> parameters = {{"a", "b"}};
   const auto welcome = protocol::as_bytes("<final>");
   client.welcome.assign(welcome.begin(), welcome.end());
-  const auto greeting = greet(client, server, cancel);
+  const auto greeting = greet(client, protocol::as_bytes("<notice>"), parameters, 'I', cancel);
   EXPECT_EQ(protocol::as_text(greeting), "<final>" + std::string("R\0\0\0\x08\0\0\0\0", 9) + "<notice>" +
                                              std::string("S\0\0\0\x08"
                                                          "a\0b\0",

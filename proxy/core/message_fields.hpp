@@ -1,0 +1,26 @@
+#pragma once
+// Reading single fields of a message in the receive buffer, without decoding all of it. Internal to
+// proxy/core.
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace tidegate::core {
+
+// Messages whose contents the session reads: how long such a one may be to be held until it is whole.
+inline constexpr std::size_t longest_held = 64 * 1024;
+
+// A NUL-terminated string at `at`; moves behind it. False when there is no NUL.
+inline bool take_string(std::span<const std::byte> message, std::size_t& at, std::string_view& out) {
+  if (at >= message.size()) return false;
+  const char* begin = reinterpret_cast<const char*>(message.data()) + at;
+  const void* end = std::memchr(begin, 0, message.size() - at);
+  if (end == nullptr) return false;
+  out = {begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin)};
+  at += out.size() + 1;
+  return true;
+}
+
+}  // namespace tidegate::core

@@ -1,0 +1,298 @@
+// What a session does in addition when its server is only lent to it: names of prepared statements, and what
+// the client may leave behind on the server.
+
+#include "protocol/frame.hpp"
+#include "protocol/writer.hpp"
+#include "proxy/core/message_fields.hpp"
+#include "proxy/core/session.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+
+namespace tidegate::core {
+namespace {
+
+constexpr std::size_t most_custom_settings = 64;
+
+}  // namespace
+
+void session::share(statement_registry& registry,
+                    std::shared_ptr<const std::vector<std::string>> listed_functions,
+                    std::size_t server_statements) {
+  sharing_ = std::make_unique<core::sharing>();
+  sharing_->registry = &registry;
+  sharing_->listed_functions = std::move(listed_functions);
+  limits_.server_statements = server_statements;
+}
+
+// currval() and lastval() on another server than the one that ran nextval() would tell somebody else's value.
+bool session::may_tell_another_value(sql::session_effects effects) const {
+  return effects.has(sql::session_effect::sequence_value) && sharing_->another_came_between &&
+         !sharing_->drew && !effects.has(sql::session_effect::draws_values);
+}
+
+// What the text may leave behind. True: it names prepared statements, and has to be looked at.
+bool session::note_effects(sql::session_effects effects, std::string_view text) {
+  run_with(effects);
+  if (effects.has(sql::session_effect::settings) &&
+      !sql::collect_custom_settings(text, sharing_->custom_settings, most_custom_settings))
+    sharing_->unfollowed = true;
+  return effects.has(sql::session_effect::statement_names);
+}
+
+sql::session_effects session::effects_of(std::string_view text) const {
+  const sql::lexical_settings lexical = pipeline_.answered() ? lexical_ : sql::lexical_settings{false, false};
+  return sql::effects_of(text, lexical, *sharing_->listed_functions);
+}
+
+void session::run_with(sql::session_effects effects) {
+  core::sharing& s = *sharing_;
+  s.effects |= effects;
+  s.drew = s.drew || effects.has(sql::session_effect::draws_values);
+  s.touched = s.touched || effects.has(sql::session_effect::settings) ||
+              effects.has(sql::session_effect::local_settings);
+}
+
+// What gives the text of a Parse its meaning. In a transaction that has changed settings, nobody knows which
+// they are: such a statement is shared with nobody.
+std::string session::meaning_now() const {
+  static std::atomic<std::uint64_t> own{0};
+  const core::sharing& s = *sharing_;
+  std::string meaning = s.meaning;
+  meaning += lexical_.standard_conforming_strings ? "+" : "-";
+  meaning += client_encoding_;
+  if (s.touched || !pipeline_.answered()) meaning += "#" + std::to_string(own.fetch_add(1));
+  return meaning;
+}
+
+// A Parse or Close that the client did not send.
+void session::own_message(char type, std::string_view name, byte_view body) {
+  protocol::writer w(replacement_);
+  w.begin_message(type);
+  if (type == 'C') w.character('S');
+  w.cstring(name);
+  w.raw(body);
+  w.end_message();
+  pipeline_.sent_own(type);
+}
+
+void session::prepare_on_server(const shared_statement_ptr& statement) {
+  core::sharing& s = *sharing_;
+  const std::uint64_t batch = s.statements.batch();
+  if (const auto gone = s.on_server->evict(limits_.server_statements, batch))
+    own_message('C', gone->name, {});
+  // Closed first even where it was never seen: an error may have made the server skip an earlier Close.
+  own_message('C', statement->name, {});
+  s.on_server->parse_sent(pipeline_.next_number(), batch, statement);
+  own_message('P', statement->name, statement->body);
+}
+
+// A Parse, Bind, Describe or Close.
+session::shared_as session::share_message(byte_view bytes, std::size_t at, char type, std::size_t total,
+                                          bool examine, client_scan& stop) {
+  replacement_.clear();
+  if (pipeline_.skipping()) return shared_as::it_is;
+  if (type == 'P') return share_parse(bytes.subspan(at, total), at, examine, stop);
+  return share_named(bytes, at, type, total, stop);
+}
+
+session::shared_as session::share_parse(byte_view message, std::size_t at, bool examine, client_scan& stop) {
+  core::sharing& s = *sharing_;
+  const message_text parse = text_of(message);
+  if (!parse.valid) return shared_as::it_is;  // the server says what is wrong with it
+  const auto stop_with = [&stop](client_scan why) {
+    stop = why;
+    return shared_as::stopped;
+  };
+  const sql::session_effects effects = effects_of(parse.text);
+  const bool doubted =
+      effects.has(sql::session_effect::statement_names) || (examine && suspicious(parse.text));
+  if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes)
+    return stop_with({at, client_step::intercept, message.size()});
+  if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.named_count() != 0)
+    return stop_with({at, client_step::put_names, message.size()});
+  if (effects.has(sql::session_effect::settings) &&
+      !sql::collect_custom_settings(parse.text, s.custom_settings, most_custom_settings))
+    s.unfollowed = true;
+  const std::size_t head = protocol::frame_header_size + parse.name.size() + 1;
+  const byte_view body = message.subspan(head);
+  const std::uint64_t batch = s.statements.batch();
+  const auto tell_suspects = [&](std::uint64_t number) {
+    if (doubted || !prepared_.empty())
+      prepared_.parse_sent(number, parse.name, doubted ? parse.text : std::string_view{});
+  };
+  if (parse.name.empty()) {
+    tell_names(parse.text);
+    tell_suspects(pipeline_.next_number());
+    s.statements.unnamed_sent(pipeline_.next_number(), body, effects);
+    pipeline_.sent('P');
+    return shared_as::recorded;
+  }
+  const auto known = s.statements.find(parse.name);
+  if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
+  const bool in_sql = std::find(s.sql_names.begin(), s.sql_names.end(), parse.name) != s.sql_names.end();
+  if (known.is == client_statements::answer::found || in_sql)
+    return stop_with({at, client_step::refuse, message.size(), refusal_reason::name_taken});
+  if (s.statements.named_count() >= limits_.named_statements)
+    return stop_with({at, client_step::refuse, message.size(), refusal_reason::too_many_names});
+  tell_names(parse.text);
+  const shared_statement_ptr statement = s.registry->intern(meaning_now(), body, effects);
+  // Prepared anew even where it stands: the server says now whether the text still holds.
+  if (const auto gone = s.on_server->evict(limits_.server_statements, batch))
+    own_message('C', gone->name, {});
+  own_message('C', statement->name, {});
+  const std::uint64_t number = pipeline_.next_number();
+  tell_suspects(number);
+  s.statements.parse_sent(number, parse.name, statement);
+  s.on_server->parse_sent(number, batch, statement);
+  pipeline_.sent('P');
+  rename(message.first(head), message.size(), parse.name, statement->name);
+  return stop_with({at, client_step::replace, head});
+}
+
+// The front of a message again, up to and with the name, which becomes another; the rest follows as it is.
+void session::rename(byte_view head, std::size_t total, std::string_view from, std::string_view to) {
+  const std::size_t length = total - 1 - from.size() + to.size();
+  const std::size_t begin = replacement_.size();
+  const std::size_t kept = head.size() - from.size() - 1;
+  replacement_.insert(replacement_.end(), head.begin(), head.begin() + static_cast<std::ptrdiff_t>(kept));
+  protocol::store_uint32(replacement_.data() + begin + 1, static_cast<std::uint32_t>(length));
+  const auto* name = reinterpret_cast<const std::byte*>(to.data());
+  replacement_.insert(replacement_.end(), name, name + to.size());
+  replacement_.push_back(std::byte{});
+  client_rest_ = total - head.size();
+}
+
+session::shared_as session::share_named(byte_view bytes, std::size_t at, char type, std::size_t total,
+                                        client_scan& stop) {
+  core::sharing& s = *sharing_;
+  const auto stop_with = [&stop](client_scan why) {
+    stop = why;
+    return shared_as::stopped;
+  };
+  const std::size_t available = std::min(total, bytes.size() - at);
+  const byte_view message = bytes.subspan(at, available);
+  const auto whole_with = [&](client_step step) {
+    return stop_with(available < total ? client_scan{at, client_step::need_more, total}
+                                       : client_scan{at, step, total});
+  };
+  const auto refuse_with = [&](refusal_reason why) {
+    return stop_with(available < total ? client_scan{at, client_step::need_more, total}
+                                       : client_scan{at, client_step::refuse, total, why});
+  };
+  std::size_t field = protocol::frame_header_size;
+  std::string_view portal, name;
+  if (type == 'B') {
+    if (!take_string(message, field, portal) || !take_string(message, field, name)) {
+      if (available == total) return shared_as::it_is;  // the server says what is wrong with it
+      if (available < longest_held)
+        return stop_with({at, client_step::need_more, std::min(total, longest_held)});
+      return stop_with({at, client_step::malformed});
+    }
+  } else {
+    if (total == field) return shared_as::it_is;
+    if (available == field) return stop_with({at, client_step::need_more, field + 1});
+    if (static_cast<char>(message[field]) != 'S') return shared_as::it_is;
+    ++field;
+    if (!take_string(message, field, name)) {
+      if (available == total) return shared_as::it_is;
+      if (available < longest_held)
+        return stop_with({at, client_step::need_more, std::min(total, longest_held)});
+      return stop_with({at, client_step::malformed});
+    }
+  }
+  const auto in_sql = std::find(s.sql_names.begin(), s.sql_names.end(), name);
+  if (in_sql != s.sql_names.end()) {
+    // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
+    s.effects |= sql::session_effects::all();
+    if (type == 'C') s.sql_names.erase(in_sql);
+  }
+  if (type == 'C') {
+    s.statements.close_sent(pipeline_.next_number(), name);
+    if (s.names_put) s.closed_meanwhile.emplace_back(name);
+    // The server has it under another name: closing what is not there is no error. Names of ours stay.
+    if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
+    prepared_.close_sent(pipeline_.next_number(), 'S', name);
+    pipeline_.sent('C');
+    rename(message.first(field), total, name, "tidegate");
+    return stop_with({at, client_step::replace, field});
+  }
+  if (name.empty()) {
+    const auto known = s.statements.find_unnamed();
+    if (known == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
+    if (known == client_statements::answer::found) {
+      const sql::session_effects effects = s.statements.unnamed_effects();
+      if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
+      if (effects.has(sql::session_effect::statement_names) && !s.names_put &&
+          s.statements.named_count() != 0)
+        return whole_with(client_step::put_names);
+      if (type == 'B') run_with(effects);
+      if (s.unnamed_is_ours || s.statements.waits_unnamed()) return shared_as::it_is;
+      const byte_view body = s.statements.unnamed_body();
+      own_message('P', {}, body);
+      const std::vector<std::byte> copy(body.begin(), body.end());
+      s.statements.unnamed_sent(pipeline_.next_number() - 1, copy, s.statements.unnamed_effects());
+    } else {
+      if (s.unnamed_is_ours) return shared_as::it_is;
+      own_message('C', {}, {});  // somebody else's must not be found
+      s.unnamed_is_ours = true;
+    }
+    return stop_with({at, client_step::replace, 0});
+  }
+  const auto known = s.statements.find(name);
+  if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
+  if (known.is == client_statements::answer::none) {
+    if (name.starts_with(shared_name_prefix)) return refuse_with(refusal_reason::name_unknown);
+    return shared_as::it_is;
+  }
+  const std::uint64_t batch = s.statements.batch();
+  if (!s.on_server->has(*known.statement, batch)) {
+    prepare_on_server(known.statement);
+    return stop_with({at, client_step::replace, 0});
+  }
+  s.on_server->used(*known.statement, batch);
+  const sql::session_effects effects = known.statement->effects;
+  if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
+  if (effects.has(sql::session_effect::statement_names) && !s.names_put)
+    return whole_with(client_step::put_names);
+  if (type == 'B') run_with(effects);
+  rename(message.first(field), total, name, known.statement->name);
+  if (type == 'B' && !prepared_.empty()) {
+    // To be bound again, it must be what the server knows.
+    std::vector<std::byte> bound;
+    if (available == total && prepared_.bytes() + total <= limits_.suspect_bytes) {
+      bound = replacement_;
+      bound.insert(bound.end(), message.begin() + static_cast<std::ptrdiff_t>(field), message.end());
+    }
+    prepared_.bind_sent(pipeline_.next_number(), portal, name, bound);
+  }
+  pipeline_.sent(type);
+  return stop_with({at, client_step::replace, field});
+}
+
+// A request was answered, or failed, or was skipped because of an error before it.
+void session::settle(char type, std::uint64_t before) {
+  if (!prepared_.empty()) {
+    if (type == 'E') {
+      prepared_.abandoned_before(pipeline_.answered_before());
+    } else if (pipeline_.answered_before() != before) {
+      prepared_.confirmed(before);
+      if (type == 'Z') prepared_.abandoned_before(pipeline_.answered_before());
+    }
+  }
+  if (!sharing_) return;
+  core::sharing& s = *sharing_;
+  if (type == 'E') {
+    s.statements.failed(before);
+  } else if (pipeline_.answered_before() != before) {
+    if (s.statements.confirmed(before)) s.unnamed_is_ours = true;
+    if (s.on_server != nullptr) s.on_server->confirmed(before);
+  }
+  if (type == 'E' || type == 'Z') {
+    s.statements.abandoned_before(pipeline_.answered_before());
+    if (s.on_server != nullptr) s.on_server->abandoned_before(pipeline_.answered_before());
+  }
+}
+
+}  // namespace tidegate::core

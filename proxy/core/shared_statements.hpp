@@ -1,0 +1,169 @@
+#pragma once
+// Prepared statements when servers are shared (transaction pooling). A client's names are its own; on servers
+// each text stands under one name of the gateway's, so that clients with the same text use the same plan. The
+// unnamed statement keeps its name: its Parse is sent again where a later Bind finds another server.
+//
+// As in prepared_statements.hpp, effects wait in order until the server confirms them, by their number in the
+// pipeline: an error makes a server skip what was sent behind it.
+
+#include "policies/sql/session_effects.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace tidegate::core {
+
+// Names on servers begin so; a client's own that does is never taken for one.
+inline constexpr std::string_view shared_name_prefix = "tidegate_";
+
+struct shared_statement {
+  std::uint64_t id = 0;
+  std::string name;             // on servers
+  std::vector<std::byte> body;  // of the Parse message, behind the name: text, NUL, types
+  sql::session_effects effects;
+};
+using shared_statement_ptr = std::shared_ptr<const shared_statement>;
+
+// All statements that some client or server has, by text, types and what gives the text its meaning. Any
+// thread; used when a named statement is parsed, not when it runs.
+class statement_registry {
+ public:
+  // `meaning`: the client's settings, in any form that is equal when they are.
+  shared_statement_ptr intern(std::string_view meaning, std::span<const std::byte> body,
+                              sql::session_effects effects);
+
+  struct statement_row {
+    std::string name, text;
+    long uses = 0;  // clients and servers that have it
+  };
+  std::vector<statement_row> rows() const;
+
+ private:
+  struct shard {
+    mutable std::mutex guard;
+    std::unordered_map<std::string, std::weak_ptr<const shared_statement>> by_key;
+    std::size_t sweep_at = 64;  // entries nobody has any more are taken out when the map grows to this
+  };
+  static constexpr std::size_t shard_count = 16;
+
+  shard shards_[shard_count];
+};
+
+// Which of them one server has. Belongs to the server; told by the session that it is lent to.
+class server_statements {
+ public:
+  // Sent before in the same batch, or confirmed: a message that names it may be sent now.
+  bool has(const shared_statement& statement, std::uint64_t batch) const;
+  // Sent in an earlier batch that is not answered: whether the server has it can't be told.
+  bool in_doubt(const shared_statement& statement, std::uint64_t batch) const;
+  void used(const shared_statement& statement, std::uint64_t batch);
+
+  void parse_sent(std::uint64_t number, std::uint64_t batch, shared_statement_ptr statement);
+  // Above `most`: the one that was not used for the longest time, and not in this batch; it is forgotten, the
+  // caller closes it on the server. Null: nothing is above, or everything is in use.
+  shared_statement_ptr evict(std::size_t most, std::uint64_t batch);
+  void confirmed(std::uint64_t number);
+  void abandoned_before(std::uint64_t number);
+  // The names of ours that the server still has; what is not among them is forgotten.
+  void keep_only(const std::vector<std::string>& names);
+  void forget_all();
+  std::vector<std::string> names() const;
+
+  std::size_t size() const { return by_id_.size(); }
+
+ private:
+  struct entry {
+    shared_statement_ptr statement;
+    std::uint64_t batch = 0;  // last used in
+  };
+  struct pending {
+    std::uint64_t number, batch;
+    shared_statement_ptr statement;
+  };
+  std::list<entry> by_use_;  // the latest first
+  std::unordered_map<std::uint64_t, std::list<entry>::iterator> by_id_;
+  std::deque<pending> pending_;
+};
+
+// The statements of one client, by its own names.
+class client_statements {
+ public:
+  enum class answer : std::uint8_t {
+    none,  // no such statement
+    found,
+    in_doubt,  // an unanswered batch decides it: ask again when it is answered
+  };
+  struct lookup {
+    answer is = answer::none;
+    shared_statement_ptr statement;
+  };
+  lookup find(std::string_view name) const;
+
+  // The unnamed one: the body of its last Parse.
+  answer find_unnamed() const;
+  std::span<const std::byte> unnamed_body() const;  // while find_unnamed() says found
+  sql::session_effects unnamed_effects() const;
+
+  void parse_sent(std::uint64_t number, std::string_view name, shared_statement_ptr statement);
+  void unnamed_sent(std::uint64_t number, std::span<const std::byte> body, sql::session_effects effects);
+  void close_sent(std::uint64_t number, std::string_view name);
+  void query_sent(std::uint64_t number);  // drops the unnamed statement
+  void sync_sent() { ++batch_; }
+  // True: the unnamed statement was parsed, so the server's is this client's.
+  bool confirmed(std::uint64_t number);
+  // The request was answered by an error.
+  void failed(std::uint64_t number);
+  void abandoned_before(std::uint64_t number);
+
+  bool waits_unnamed() const;  // it was parsed in the batch at hand
+  std::uint64_t batch() const { return batch_; }
+  // Sure only while nothing waits. In the order in which they were prepared.
+  std::vector<std::pair<std::string_view, shared_statement_ptr>> named() const;
+  std::size_t named_count() const { return named_.size(); }
+  void forget(const std::string& name) { named_.erase(name); }
+  void forget_unnamed() { has_unnamed_ = false; }
+  void forget_all() {
+    named_.clear();
+    has_unnamed_ = false;
+  }
+
+ private:
+  enum class effect_kind : std::uint8_t { parse, parse_unnamed, close, query };
+  struct effect {
+    std::uint64_t number = 0;
+    std::uint64_t batch = 0;
+    effect_kind kind = effect_kind::parse;
+    sql::session_effects effects;    // parse_unnamed
+    std::string name;                // parse, close
+    shared_statement_ptr statement;  // parse
+    std::vector<std::byte> body;     // parse_unnamed
+  };
+
+  void apply(effect& e);
+
+  struct named_statement {
+    shared_statement_ptr statement;
+    std::uint64_t order = 0;
+  };
+  std::map<std::string, named_statement, std::less<>> named_;
+  std::uint64_t next_order_ = 0;
+  std::vector<std::byte> unnamed_;
+  std::vector<std::byte> spare_;  // so that parsing the unnamed statement again allocates nothing
+  sql::session_effects unnamed_effects_;
+  bool has_unnamed_ = false;
+  std::vector<effect> pending_;  // few
+  std::uint64_t batch_ = 1;
+};
+
+}  // namespace tidegate::core

@@ -1,0 +1,105 @@
+#include "proxy/pool/server_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidegate::pool {
+
+void server_pool::set_terms(terms now) {
+  auto made = std::make_shared<const terms>(std::move(now));
+  const std::lock_guard lock(guard_);
+  terms_.swap(made);
+}
+
+std::shared_ptr<const server_pool::terms> server_pool::current() const {
+  const std::lock_guard lock(guard_);
+  return terms_;
+}
+
+value_set server_pool::greeting() const {
+  const std::lock_guard lock(guard_);
+  return greeting_;
+}
+
+void server_pool::set_greeting(value_set parameters) {
+  const std::lock_guard lock(guard_);
+  greeting_ = std::move(parameters);
+}
+
+bool server_pool::enter(bool with_reserve) {
+  const auto now = current();
+  const unsigned most =
+      now->bounds.size.value_or(config::default_pool_size) + (with_reserve ? now->bounds.reserve : 0);
+  unsigned open = open_.load();
+  while (open < most) {
+    if (open_.compare_exchange_weak(open, open + 1)) return true;
+  }
+  return false;
+}
+
+void server_pool::wait(waiter_ptr one) {
+  const std::lock_guard lock(guard_);
+  queue_.push_back(std::move(one));
+  waiting_.fetch_add(1);
+}
+
+waiter_ptr server_pool::next() {
+  const std::lock_guard lock(guard_);
+  while (!queue_.empty()) {
+    waiter_ptr first = std::move(queue_.front());
+    queue_.pop_front();
+    waiting_.fetch_sub(1);
+    if (!first->taker.expired()) return first;
+  }
+  return nullptr;
+}
+
+bool server_pool::forget(const waiter_ptr& one) {
+  const std::lock_guard lock(guard_);
+  const auto found = std::find(queue_.begin(), queue_.end(), one);
+  if (found == queue_.end()) return false;
+  queue_.erase(found);
+  waiting_.fetch_sub(1);
+  return true;
+}
+
+std::vector<waiter_ptr> server_pool::take_all() {
+  const std::lock_guard lock(guard_);
+  std::vector<waiter_ptr> all(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
+  queue_.clear();
+  waiting_.store(0);
+  return all;
+}
+
+std::optional<std::chrono::steady_clock::time_point> server_pool::oldest() const {
+  const std::lock_guard lock(guard_);
+  if (queue_.empty()) return std::nullopt;
+  return queue_.front()->since;
+}
+
+server_pool_ptr server_pools::find_or_make(const std::string& key, const std::string& database,
+                                           const std::string& user, const std::string& entry) {
+  const std::lock_guard lock(guard_);
+  std::weak_ptr<server_pool>& slot = by_key_[key];
+  if (auto known = slot.lock()) return known;
+  std::erase_if(by_key_, [&key](const auto& each) { return each.first != key && each.second.expired(); });
+  auto made = std::make_shared<server_pool>(database, user, entry);
+  by_key_[key] = made;
+  return made;
+}
+
+void server_pools::set_bounds(const config::settings& settings) {
+  const std::lock_guard lock(guard_);
+  for (const auto& [key, weak] : by_key_) {
+    const server_pool_ptr pool = weak.lock();
+    if (!pool || !pool->current()) continue;
+    const config::database_settings* entry = config::find_database(settings, pool->database);
+    if (entry == nullptr || entry->pool.mode != config::pool_mode::transaction) continue;
+    server_pool::terms now = *pool->current();
+    now.bounds = entry->pool;
+    now.connect_timeout = settings.timeouts.server_connect;
+    pool->set_terms(std::move(now));
+  }
+}
+
+}  // namespace tidegate::pool

@@ -1,0 +1,56 @@
+#pragma once
+// What a client of a transaction pool is and has between its transactions: its place in the pool, its
+// settings, and why it keeps its server when it does.
+
+#include "proxy/pool/worker_pools.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidegate::session {
+
+// Why a client keeps its server between transactions.
+using pin = metrics::pin_reason;
+inline constexpr std::size_t pin_count = metrics::words_of<pin>.size();
+
+class pins {
+ public:
+  bool any() const { return bits_ != 0; }
+  bool has(pin one) const { return (bits_ >> static_cast<unsigned>(one) & 1) != 0; }
+  void set(pin one, bool on) {
+    const auto bit = static_cast<std::uint8_t>(1u << static_cast<unsigned>(one));
+    bits_ = static_cast<std::uint8_t>(on ? bits_ | bit : bits_ & ~bit);
+  }
+  friend bool operator==(pins, pins) = default;
+
+ private:
+  std::uint8_t bits_ = 0;
+};
+
+struct lending {
+  lending(pool::worker_pools& of, pool::worker_pools::part& mine) : pools(of), part(mine) {}
+
+  pool::worker_pools& pools;
+  pool::worker_pools::part& part;
+  pool::waiter_ptr waiting;  // in the queue; null: not
+  std::chrono::steady_clock::time_point waits_since;
+  bool told_of_waiting = false;
+
+  pool::value_set known;              // parameters, as the client has been told
+  pool::value_set settings;           // that it has set; "role" is one of them
+  pool::value_set parameters_before;  // of the server, when it was lent
+  std::string application_name;       // of the startup packet: RESET returns to it
+  std::string login_user;             // on the server
+  pins pinned;
+  pins counted;         // of those, what the metrics show: a client may end while the server is asked
+  bool unsure = false;  // the server could not be asked: the client keeps it until it can
+  std::optional<std::uint64_t> unsure_at;  // client_session::transactions() when it was asked last
+  std::vector<std::string> names_there;    // prepared on the server under the client's own names
+  std::uint64_t seen_retired = 0;          // RECONNECT: servers lent before are closed when they come back
+  bool restoring = false;  // settings are being put on a server: what it reports is compared afterwards
+};
+
+}  // namespace tidegate::session

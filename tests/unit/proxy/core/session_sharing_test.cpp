@@ -1,0 +1,262 @@
+#include "proxy/core/session.hpp"
+#include "tests/unit/proxy/core/messages.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace tidegate::core {
+namespace {
+
+// A client of a transaction pool and the server it is lent, without sockets.
+struct shared_relay {
+  core::session session;
+  server_statements* on;
+  std::string to_server, to_client, pending;
+  client_step last = client_step::done;
+  refusal_reason why = refusal_reason::name_taken;
+
+  shared_relay(statement_registry& registry, server_statements& server, std::size_t most = 500)
+      : on(&server) {
+    session.share(registry, std::make_shared<const std::vector<std::string>>(), most);
+    lend(server);
+  }
+
+  void lend(server_statements& server) {
+    on = &server;
+    session.sharing()->on_server = on;
+    session.sharing()->unnamed_is_ours = false;
+  }
+
+  std::string client(std::string_view bytes) {
+    to_server.clear();
+    pending.append(bytes);
+    for (;;) {
+      const client_scan scan = session.scan_client(view(pending), true, false);
+      to_server.append(pending, 0, scan.forward);
+      pending.erase(0, scan.forward);
+      last = scan.step;
+      why = scan.why;
+      if (scan.step != client_step::replace) return to_server;
+      to_server.append(protocol::as_text(session.replacement()));
+      pending.erase(0, scan.length);
+    }
+  }
+
+  std::string server(std::string_view bytes) {
+    to_client.clear();
+    std::string left(bytes);
+    for (;;) {
+      const server_scan scan = session.scan_server(view(left), false);
+      to_client.append(left, 0, scan.forward);
+      left.erase(0, scan.forward);
+      if (scan.step != server_step::swallow) return to_client;
+      left.erase(0, 5);
+    }
+  }
+};
+
+class sharing_test : public testing::Test {
+ protected:
+  statement_registry registry;
+  server_statements server;
+  shared_relay one{registry, server};
+  shared_relay other{registry, server};
+
+  // The name that the text has on servers.
+  std::string name_of(std::string_view text) {
+    for (const auto& row : registry.rows()) {
+      if (row.text == text) return row.name;
+    }
+    return {};
+  }
+  // A Close goes ahead of every Parse: the server may have the name.
+  static std::string prepare(std::string_view text, std::string_view name) {
+    return close('S', name) + parse(text, name);
+  }
+  static std::string close_of(std::string_view name) { return close('S', name); }
+};
+
+const std::string parsed = message('1');
+const std::string bound = message('2');
+const std::string closed = message('3');
+
+TEST_F(sharing_test, a_statement_gets_the_servers_name_and_its_bind_too) {
+  const std::string sent = one.client(parse("SELECT 1", "mine") + sync());
+  const std::string name = name_of("SELECT 1");
+  EXPECT_EQ(sent, prepare("SELECT 1", name) + sync());
+  EXPECT_EQ(one.server(closed + parsed + ready()), parsed + ready());
+  EXPECT_EQ(one.client(core::bind("mine") + execute() + sync()), core::bind(name) + execute() + sync());
+}
+
+TEST_F(sharing_test, another_client_with_the_same_text_uses_the_same_statement) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  const std::string name = name_of("SELECT 1");
+  // The server says again whether the text holds.
+  EXPECT_EQ(other.client(parse("SELECT 1", "theirs") + sync()), prepare("SELECT 1", name) + sync());
+  EXPECT_EQ(other.server(closed + parsed + ready()), parsed + ready());
+  EXPECT_EQ(other.client(core::bind("theirs") + sync()), core::bind(name) + sync());
+  EXPECT_EQ(registry.rows().size(), 1u);
+}
+
+TEST_F(sharing_test, what_the_server_lacks_is_prepared_before_the_bind) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  server_statements second;
+  one.lend(second);
+  const std::string name = name_of("SELECT 1");
+  EXPECT_EQ(one.client(core::bind("mine") + execute() + sync()),
+            prepare("SELECT 1", name) + core::bind(name) + execute() + sync());
+  EXPECT_EQ(one.server(closed + parsed + bound + complete("SELECT 1") + ready()),
+            bound + complete("SELECT 1") + ready());
+  EXPECT_EQ(one.client(core::bind("mine") + sync()), core::bind(name) + sync());
+}
+
+TEST_F(sharing_test, a_parse_of_our_own_that_fails_is_told_and_tried_again) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  server_statements second;
+  one.lend(second);
+  const std::string name = name_of("SELECT 1");
+  one.client(core::bind("mine") + sync());
+  EXPECT_EQ(one.server(failure("42P01") + ready()), failure("42P01") + ready());
+  EXPECT_EQ(one.client(core::bind("mine") + sync()), prepare("SELECT 1", name) + core::bind(name) + sync());
+}
+
+TEST_F(sharing_test, a_statement_behind_an_error_was_never_prepared) {
+  one.client(core::bind("nothing") + parse("SELECT 1", "mine") + sync());
+  one.server(failure("26000") + ready());
+  EXPECT_EQ(one.session.sharing()->statements.find("mine").is, client_statements::answer::none);
+  EXPECT_EQ(server.size(), 0u);
+  EXPECT_EQ(one.client(core::bind("mine") + sync()), core::bind("mine") + sync());
+}
+
+TEST_F(sharing_test, a_name_that_an_unanswered_batch_decides_about_is_waited_for) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  EXPECT_EQ(one.client(core::bind("mine") + sync()), "");
+  EXPECT_EQ(one.last, client_step::wait);
+  one.server(closed + parsed + ready());
+  EXPECT_EQ(one.client(""), core::bind(name_of("SELECT 1")) + sync());
+}
+
+TEST_F(sharing_test, within_a_batch_nothing_is_waited_for) {
+  const std::string sent =
+      one.client(parse("SELECT 1", "mine") + core::bind("mine") + execute() + close('S', "mine") + sync());
+  const std::string name = name_of("SELECT 1");
+  EXPECT_EQ(sent, prepare("SELECT 1", name) + core::bind(name) + execute() + close('S', "mine") + sync());
+  one.server(closed + parsed + bound + complete("SELECT 1") + closed + ready());
+  EXPECT_EQ(one.session.sharing()->statements.find("mine").is, client_statements::answer::none);
+}
+
+TEST_F(sharing_test, a_name_that_is_taken_is_refused) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  one.client(parse("SELECT 2", "mine") + sync());
+  EXPECT_EQ(one.last, client_step::refuse);
+  EXPECT_EQ(one.why, refusal_reason::name_taken);
+}
+
+TEST_F(sharing_test, the_unnamed_statement_is_parsed_again_on_another_server) {
+  EXPECT_EQ(one.client(parse("SELECT 1") + sync()), parse("SELECT 1") + sync());
+  one.server(parsed + ready());
+  EXPECT_EQ(one.client(core::bind() + sync()), core::bind() + sync());
+  one.server(bound + ready());
+  server_statements second;
+  one.lend(second);
+  EXPECT_EQ(one.client(core::bind() + sync()), parse("SELECT 1") + core::bind() + sync());
+  EXPECT_EQ(one.server(parsed + bound + ready()), bound + ready());
+}
+
+TEST_F(sharing_test, somebody_elses_unnamed_statement_is_not_found) {
+  EXPECT_EQ(one.client(core::bind() + sync()), close_of("") + core::bind() + sync());
+  EXPECT_EQ(one.server(closed + failure("26000") + ready()), failure("26000") + ready());
+}
+
+TEST_F(sharing_test, an_unnamed_parse_that_fails_has_dropped_the_one_before) {
+  one.client(parse("SELECT 1") + sync());
+  one.server(parsed + ready());
+  one.client(parse("SELECT x") + sync());
+  one.server(failure("42703") + ready());
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::none);
+}
+
+TEST_F(sharing_test, a_skipped_unnamed_parse_has_not) {
+  one.client(parse("SELECT 1") + sync());
+  one.server(parsed + ready());
+  one.client(core::bind("nothing") + parse("SELECT 2") + sync());
+  one.server(failure("26000") + ready());
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::found);
+  EXPECT_EQ(one.client(core::bind() + sync()), core::bind() + sync());
+}
+
+TEST_F(sharing_test, a_simple_query_drops_the_unnamed_statement) {
+  one.client(parse("SELECT 1") + sync() + query("SELECT 2"));
+  one.server(parsed + ready() + complete("SELECT 1") + ready());
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::none);
+}
+
+TEST_F(sharing_test, names_of_the_gateway_belong_to_nobody) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  other.client(core::bind(name_of("SELECT 1")) + sync());
+  EXPECT_EQ(other.last, client_step::refuse);
+  EXPECT_EQ(other.why, refusal_reason::name_unknown);
+  shared_relay third(registry, server);
+  EXPECT_EQ(third.client(close('S', name_of("SELECT 1")) + sync()), close('S', "tidegate") + sync());
+}
+
+TEST_F(sharing_test, the_least_used_statement_of_a_server_is_closed) {
+  shared_relay few(registry, server, 2);
+  for (const char* name : {"a", "b", "c"}) {
+    few.client(parse(std::string("SELECT '") + name + "'", name) + sync());
+    few.server((std::string(name) == "c" ? closed : "") + closed + parsed + ready());
+  }
+  EXPECT_EQ(server.size(), 2u);
+  const std::string a = name_of("SELECT 'a'");
+  const std::string b = name_of("SELECT 'b'");
+  EXPECT_EQ(few.client(core::bind("a") + sync()),
+            close_of(b) + prepare("SELECT 'a'", a) + core::bind(a) + sync());
+}
+
+TEST_F(sharing_test, texts_tell_what_they_may_leave_when_they_run) {
+  one.client(parse("SET a = 1", "s") + sync());
+  one.server(closed + parsed + ready());
+  EXPECT_FALSE(one.session.sharing()->effects.lasting());
+  one.client(core::bind("s") + sync());
+  EXPECT_TRUE(one.session.sharing()->effects.has(sql::session_effect::settings));
+}
+
+TEST_F(sharing_test, texts_of_other_settings_are_other_statements) {
+  one.client(parse("SELECT 1", "s") + sync());
+  other.session.sharing()->meaning = "search_path";
+  other.client(parse("SELECT 1", "s") + sync());
+  EXPECT_EQ(registry.rows().size(), 2u);
+}
+
+TEST_F(sharing_test, a_message_met_at_every_split_is_renamed_the_same) {
+  one.client(parse("SELECT 1", "mine") + sync());
+  one.server(closed + parsed + ready());
+  const std::string batch =
+      core::bind("mine") + message('D', std::string("S") + strings({"mine"})) + execute() + sync();
+  const std::string name = name_of("SELECT 1");
+  const std::string expected =
+      core::bind(name) + message('D', std::string("S") + strings({name})) + execute() + sync();
+  for (std::size_t split = 0; split <= batch.size(); ++split) {
+    std::string sent = one.client(std::string_view(batch).substr(0, split));
+    sent += one.client(std::string_view(batch).substr(split));
+    EXPECT_EQ(sent, expected) << split;
+    one.server(bound + message('t') + message('n') + complete("SELECT 1") + ready());
+  }
+}
+
+TEST_F(sharing_test, types_that_no_client_sends_end_here) {
+  one.client(message('Z', "I"));
+  EXPECT_EQ(one.last, client_step::unknown_type);
+}
+
+}  // namespace
+}  // namespace tidegate::core
