@@ -60,7 +60,7 @@ locks: {lock_timeout: 50ms, ddl_wait_budget: 60s, stall_budget: 100ms, hold_budg
   ASSERT_EQ(s.listen.size(), 1u);
   EXPECT_EQ(s.listen[0].port, 6432);
   EXPECT_EQ(s.threads, 2u);
-  EXPECT_EQ(s.relay, relay_mode::automatic);
+  EXPECT_EQ(s.relay, relay_mode::epoll);
   ASSERT_EQ(s.auth.rules.size(), 1u);
   EXPECT_EQ(s.auth.rules[0].method, auth_method::trust);
   EXPECT_EQ(s.auth.rules[0].type, connection_type::any);
