@@ -128,7 +128,7 @@ worker::worker(session::shared_services& shared, runtime_slot& runtime, admissio
       work_(context_.get_executor()),
       poller_(relay_by == net::relay::io_uring ? net::make_io_uring_poller(context_)
                                                : net::make_epoll_poller(context_)),
-      pools_(std::make_unique<pool::worker_pools>(pool::worker_pools::environment{.context = context_,
+      pools_(std::make_shared<pool::worker_pools>(pool::worker_pools::environment{.context = context_,
                                                                                   .poller = *poller_,
                                                                                   .slow_work = slow_work,
                                                                                   .counters = counters_,

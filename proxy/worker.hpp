@@ -95,7 +95,7 @@ class worker final : private admin::worker_access {
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::unique_ptr<net::poller> poller_;
-  std::unique_ptr<pool::worker_pools> pools_;
+  std::shared_ptr<pool::worker_pools> pools_;  // logins that the context still holds at its end outlive it
   session::environment environment_;
   std::unordered_map<session::client_session*, std::shared_ptr<session::client_session>> sessions_;
   std::vector<std::weak_ptr<session::client_session>> held_;

@@ -75,12 +75,12 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
   pool->set_terms({std::move(request), database.pool, settings.timeouts.server_connect});
   pool::worker_pools::part& part = pools_->enter(pool);
   struct leave {
-    pool::worker_pools& pools;
+    std::shared_ptr<pool::worker_pools> pools;
     pool::worker_pools::part* of;
     ~leave() {
-      if (of != nullptr) pools.leave(*of);
+      if (of != nullptr) pools->leave(*of);
     }
-  } on_failure{*pools_, &part};
+  } on_failure{pools_, &part};
   const bool opened = co_await open_first(part, client.channel, settings.timeouts.query_wait);
   if (!opened) co_return;
   if (draining_) {
