@@ -193,6 +193,7 @@ void client_session::give_back_if_free() {
   if (lent_->unsure && lent_->unsure_at == transactions_) return;
   note_reported();
   core::sharing& sharing = *core_.sharing();
+  sharing.names_put = !lent_->names_there.empty();  // a failed transaction had none put there
   const bool parameters_changed = !pool::same_values(server_->parameters, lent_->parameters_before);
   const sql::session_effects effects = std::exchange(sharing.effects, {});
   const bool must_look = effects.lasting() || parameters_changed || lent_->unsure ||

@@ -261,6 +261,8 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   lending& lent = *session.lent();
   core::sharing& sharing = *session.state().sharing();
   const auto named = sharing.statements.named();
+  // What names them will fail whether they are there or not.
+  sharing.names_put = true;
   if (session.state().pipeline().status() == core::transaction_status::failed) co_return own_answer{};
   const sql::lexical_settings lexical = session.state().lexical();
   protocol::byte_buffer out;
@@ -302,7 +304,6 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     const bool meant = text.empty() || shows_all || sql::mentions_any(text, lexical, names);
     if (meant && !is_there(name)) put(name, statement->body);
   }
-  sharing.names_put = true;
   if (answers == 0) co_return own_answer{};
   co_return co_await server.send_own(std::move(out), answers, end);
 }

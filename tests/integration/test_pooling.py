@@ -556,6 +556,17 @@ def test_execute_of_sql_by_the_protocol_brings_its_rows(single):
         assert wire.errors(one.sync(B("again"), E())) == ["26000"]
 
 
+def test_execute_of_sql_in_a_failed_transaction_fails_once(single):
+    with single.login() as one:
+        one.sync(P("SELECT 5", "s"))
+        one.query("BEGIN; SELECT 1/0")
+        assert wire.errors(one.sync(P("EXECUTE s"), B(), E())) == ["25P02"]
+        assert wire.errors(one.query("EXECUTE s")) == ["25P02"]
+        one.query("ROLLBACK")
+        assert wire.rows(one.sync(P("EXECUTE s"), B(), E())) == [["5"]]
+        assert one.value("EXECUTE s") == "5"
+
+
 def test_the_view_of_prepared_statements_by_the_protocol(single):
     with single.login() as one, single.login() as other:
         one.sync(P("SELECT 1", "mine"))
