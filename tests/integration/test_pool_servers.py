@@ -427,6 +427,7 @@ def test_server_that_refuses_when_there_is_no_other_is_told(facing):
     _, gateway = facing(script)
     with gateway.login() as client:
         client.query("SELECT 1")
+        wait_until(lambda: gateway.metrics().sum("tidegate_servers") == 0, what="the server is gone")
         refuse.set()
         client.send(wire.query("SELECT 2"))
         assert last_words(client) == ["53300"]
