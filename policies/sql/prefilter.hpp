@@ -6,8 +6,11 @@
 // what reading and writing rows takes, and sets no setting. Everything else, and every doubt, is suspicious
 // and goes to parse.hpp. What functions do inside can't be seen (docs/limitations.md).
 
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace tidegate::sql {
 
@@ -26,6 +29,10 @@ suspicion classify(std::string_view text, lexical_settings settings);
 // quotes). True in doubt: an unterminated quote, U&"", a name behind byte 0x7f, a name inside $$ or a DO
 // body.
 bool mentions_any(std::string_view text, lexical_settings settings, std::span<const std::string_view> names);
+
+// Every word and quoted identifier of the text as PostgreSQL keeps it (folded, without quotes, cut), in
+// order. None in doubt: the text may name anything (as for mentions_any, and within $$ anywhere).
+std::optional<std::vector<std::string>> identifiers_of(std::string_view text, lexical_settings settings);
 
 // Whether the text holds these ASCII letters anywhere, in any case: `prefix` is lower case.
 bool mentions_prefix(std::string_view text, std::string_view prefix);

@@ -93,6 +93,41 @@ bool mentions_any(std::string_view text, lexical_settings settings, std::span<co
   return false;
 }
 
+std::optional<std::vector<std::string>> identifiers_of(std::string_view text, lexical_settings settings) {
+  if (!settings.ascii_safe_encoding && has_high_byte(text)) return std::nullopt;
+  std::vector<std::string> found;
+  lexer tokens(text);
+  for (token t = tokens.next(); t.kind != token_kind::end; t = tokens.next()) {
+    const std::string_view spelling = text.substr(t.begin, t.size());
+    std::string name;
+    switch (t.kind) {
+      case token_kind::word:
+        if (has_high_byte(spelling)) return std::nullopt;  // folded by the server's locale
+        for (const char c : spelling) name += fold(c);
+        break;
+      case token_kind::quoted_identifier:
+        for (std::size_t i = 1; i + 1 < spelling.size(); ++i) {
+          name += spelling[i];
+          if (spelling[i] == '"') ++i;  // "a""b" names a"b
+        }
+        break;
+      case token_kind::string:
+      case token_kind::bit_string:
+        if (t.backslash && !settings.standard_conforming_strings) return std::nullopt;
+        continue;
+      case token_kind::dollar_string:
+      case token_kind::odd:
+      case token_kind::unicode_identifier:
+      case token_kind::unicode_string:
+        return std::nullopt;
+      default:
+        continue;
+    }
+    found.push_back(name.substr(0, longest_name));
+  }
+  return found;
+}
+
 bool mentions_prefix(std::string_view text, std::string_view prefix) {
   return contains_folded(text, prefix);
 }

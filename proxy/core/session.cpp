@@ -13,6 +13,10 @@ namespace {
 
 using protocol::frame_status;
 
+// More than any server reports.
+constexpr std::size_t most_parameters = 1000;
+constexpr std::string_view known_types = "QPBEDCSHFXdcf";
+
 // What the session reads of an ErrorResponse, as far as its bytes are there.
 struct error_fields {
   std::array<char, 5> sqlstate{};
@@ -35,8 +39,6 @@ error_fields fields_of(byte_view message) {
 }
 
 }  // namespace
-
-constexpr std::string_view known_types = "QPBEDCSHFXdcf";
 
 message_text text_of(byte_view message) {
   message_text out;
@@ -310,9 +312,10 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
             return out;
           }
           pipeline_.ready(status);
-          if (follows_statements()) settle('Z', before);
-          if (!prepared_.empty() && status == transaction_status::idle)
-            prepared_.transaction_ended(pipeline_.answered_before());
+          if (follows_statements()) {
+            settle('Z', before);
+            if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
+          }
         }
         out.ready = true;
         ++out.queries_ready;
@@ -376,7 +379,14 @@ void session::server_parameter(std::string_view name, std::string_view value) {
   } else if (name == "application_name") {
     application_name_ = value;
   }
-  if (sharing_) sharing_->reported.emplace_back(name, value);
+  if (!sharing_) return;
+  auto& reported = sharing_->reported;
+  const auto earlier =
+      std::find_if(reported.begin(), reported.end(), [name](const auto& each) { return each.first == name; });
+  if (earlier != reported.end())
+    earlier->second = value;
+  else if (reported.size() < most_parameters)
+    reported.emplace_back(name, value);
 }
 
 }  // namespace tidegate::core

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -89,8 +90,9 @@ struct session_limits {
   std::size_t pipeline_depth = 1 << 17;               // requests without an answer before reading pauses
   bool forward_long = false;                          // a longer one is sent on unseen instead of refused
   bool replication = false;                           // a walsender: its own commands are none of ours
-  std::size_t named_statements = 200'000;             // of one client, when servers are shared
-  std::size_t server_statements = 500;                // of one server, when servers are shared
+  std::size_t named_bytes = std::size_t{64} << 20;  // named statements of one client, when servers are shared
+  std::size_t server_statements = 500;              // of one server, when servers are shared
+  std::size_t server_statement_bytes = std::size_t{64} << 20;  // … and their texts
 };
 
 // What following a client needs in addition when its server is only lent to it.
@@ -98,18 +100,18 @@ struct sharing {
   statement_registry* registry = nullptr;
   std::shared_ptr<const std::vector<std::string>> listed_functions;  // that change a session out of sight
   client_statements statements;
-  server_statements* on_server = nullptr;    // of the server it has now
-  bool unnamed_is_ours = false;              // the server's unnamed statement is what this client last parsed
-  std::string meaning;                       // of the client's settings, for the registry
-  std::vector<std::string> sql_names;        // that SQL's PREPARE made on the server it is pinned to
-  sql::session_effects effects;              // of what was sent since they were last taken
-  std::vector<std::string> custom_settings;  // that texts have named
+  server_statements* on_server = nullptr;  // of the server it has now
+  bool unnamed_is_ours = false;            // the server's unnamed statement is what this client last parsed
+  std::string meaning;                     // of the client's settings, for the registry
+  std::set<std::string, std::less<>> sql_names;  // that SQL's PREPARE made on the server it is pinned to
+  sql::session_effects effects;                  // of what was sent since they were last taken
+  std::vector<std::string> custom_settings;      // that texts have named
   bool another_came_between = false;  // the server has served somebody else since it served this client
   bool drew = false;                  // something that may call nextval() ran since the server was lent
   bool touched = false;               // … or changed settings
   bool names_put = false;             // the client's statements are on the server under its own names
-  std::vector<std::string> closed_meanwhile;  // of those, what the client has closed since
-  bool unfollowed = false;                    // something was sent that no other server can be given
+  std::set<std::string, std::less<>> closed_meanwhile;  // of those, what the client has closed since
+  bool unfollowed = false;  // something was sent that no other server can be given
   std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 
@@ -188,7 +190,8 @@ class session {
   bool follows_statements() const { return sharing_ || !prepared_.empty(); }
   void settle(char type, std::uint64_t before);
   sql::session_effects effects_of(std::string_view text) const;
-  void prepare_on_server(const shared_statement_ptr& statement);
+  void make_room_for(const shared_statement& statement);
+  void collect_settings(sql::session_effects effects, std::string_view text);
   void own_message(char type, std::string_view name, byte_view body);
   bool may_tell_another_value(sql::session_effects effects) const;
   void run_with(sql::session_effects effects);

@@ -14,6 +14,7 @@ namespace tidegate::core {
 namespace {
 
 constexpr std::size_t most_custom_settings = 64;
+constexpr std::size_t largest_replacement_kept = 16 * 1024;
 
 }  // namespace
 
@@ -35,10 +36,14 @@ bool session::may_tell_another_value(sql::session_effects effects) const {
 // What the text may leave behind. True: it names prepared statements, and has to be looked at.
 bool session::note_effects(sql::session_effects effects, std::string_view text) {
   run_with(effects);
+  collect_settings(effects, text);
+  return effects.has(sql::session_effect::statement_names);
+}
+
+void session::collect_settings(sql::session_effects effects, std::string_view text) {
   if (effects.has(sql::session_effect::settings) &&
       !sql::collect_custom_settings(text, sharing_->custom_settings, most_custom_settings))
     sharing_->unfollowed = true;
-  return effects.has(sql::session_effect::statement_names);
 }
 
 sql::session_effects session::effects_of(std::string_view text) const {
@@ -77,20 +82,21 @@ void session::own_message(char type, std::string_view name, byte_view body) {
   pipeline_.sent_own(type);
 }
 
-void session::prepare_on_server(const shared_statement_ptr& statement) {
+// Ahead of a Parse under the statement's name.
+void session::make_room_for(const shared_statement& statement) {
   core::sharing& s = *sharing_;
-  const std::uint64_t batch = s.statements.batch();
-  if (const auto gone = s.on_server->evict(limits_.server_statements, batch))
+  while (const auto gone = s.on_server->evict(limits_.server_statements, limits_.server_statement_bytes,
+                                              s.statements.batch()))
     own_message('C', gone->name, {});
-  // Closed first even where it was never seen: an error may have made the server skip an earlier Close.
-  own_message('C', statement->name, {});
-  s.on_server->parse_sent(pipeline_.next_number(), batch, statement);
-  own_message('P', statement->name, statement->body);
+  // Closed even where it was never seen: an error may have made the server skip an earlier Close. Where it
+  // stands, it is prepared anew: the server says now whether the text still holds.
+  own_message('C', statement.name, {});
 }
 
 // A Parse, Bind, Describe or Close.
 session::shared_as session::share_message(byte_view bytes, std::size_t at, char type, std::size_t total,
                                           bool examine, client_scan& stop) {
+  if (replacement_.capacity() > largest_replacement_kept) replacement_ = {};
   replacement_.clear();
   if (pipeline_.skipping()) return shared_as::it_is;
   if (type == 'P') return share_parse(bytes.subspan(at, total), at, examine, stop);
@@ -110,11 +116,9 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
       effects.has(sql::session_effect::statement_names) || (examine && suspicious(parse.text));
   if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes)
     return stop_with({at, client_step::intercept, message.size()});
-  if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.named_count() != 0)
+  if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
     return stop_with({at, client_step::put_names, message.size()});
-  if (effects.has(sql::session_effect::settings) &&
-      !sql::collect_custom_settings(parse.text, s.custom_settings, most_custom_settings))
-    s.unfollowed = true;
+  collect_settings(effects, parse.text);
   const std::size_t head = protocol::frame_header_size + parse.name.size() + 1;
   const byte_view body = message.subspan(head);
   const std::uint64_t batch = s.statements.batch();
@@ -131,17 +135,13 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   }
   const auto known = s.statements.find(parse.name);
   if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
-  const bool in_sql = std::find(s.sql_names.begin(), s.sql_names.end(), parse.name) != s.sql_names.end();
-  if (known.is == client_statements::answer::found || in_sql)
+  if (known.is == client_statements::answer::found || s.sql_names.contains(parse.name))
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::name_taken});
-  if (s.statements.named_count() >= limits_.named_statements)
+  if (s.statements.bytes() + message.size() > limits_.named_bytes)
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::too_many_names});
   tell_names(parse.text);
   const shared_statement_ptr statement = s.registry->intern(meaning_now(), body, effects);
-  // Prepared anew even where it stands: the server says now whether the text still holds.
-  if (const auto gone = s.on_server->evict(limits_.server_statements, batch))
-    own_message('C', gone->name, {});
-  own_message('C', statement->name, {});
+  make_room_for(*statement);
   const std::uint64_t number = pipeline_.next_number();
   tell_suspects(number);
   s.statements.parse_sent(number, parse.name, statement);
@@ -202,15 +202,16 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       return stop_with({at, client_step::malformed});
     }
   }
-  const auto in_sql = std::find(s.sql_names.begin(), s.sql_names.end(), name);
+  const auto in_sql = s.sql_names.find(name);
   if (in_sql != s.sql_names.end()) {
     // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
     s.effects |= sql::session_effects::all();
     if (type == 'C') s.sql_names.erase(in_sql);
   }
   if (type == 'C') {
+    if (s.names_put && s.statements.find(name).is == client_statements::answer::found)
+      s.closed_meanwhile.emplace(name);
     s.statements.close_sent(pipeline_.next_number(), name);
-    if (s.names_put) s.closed_meanwhile.emplace_back(name);
     // The server has it under another name: closing what is not there is no error. Names of ours stay.
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
@@ -220,19 +221,16 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   }
   if (name.empty()) {
     const auto known = s.statements.find_unnamed();
-    if (known == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
-    if (known == client_statements::answer::found) {
-      const sql::session_effects effects = s.statements.unnamed_effects();
-      if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
-      if (effects.has(sql::session_effect::statement_names) && !s.names_put &&
-          s.statements.named_count() != 0)
+    if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
+    if (known.is == client_statements::answer::found) {
+      if (type == 'B' && may_tell_another_value(known.effects))
+        return refuse_with(refusal_reason::sequence_value);
+      if (known.effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
         return whole_with(client_step::put_names);
-      if (type == 'B') run_with(effects);
-      if (s.unnamed_is_ours || s.statements.waits_unnamed()) return shared_as::it_is;
-      const byte_view body = s.statements.unnamed_body();
-      own_message('P', {}, body);
-      const std::vector<std::byte> copy(body.begin(), body.end());
-      s.statements.unnamed_sent(pipeline_.next_number() - 1, copy, s.statements.unnamed_effects());
+      if (type == 'B') run_with(known.effects);
+      if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
+      own_message('P', {}, s.statements.unnamed_body());
+      s.statements.unnamed_sent(pipeline_.next_number() - 1, s.statements.unnamed_body(), known.effects);
     } else {
       if (s.unnamed_is_ours) return shared_as::it_is;
       own_message('C', {}, {});  // somebody else's must not be found
@@ -248,7 +246,9 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   }
   const std::uint64_t batch = s.statements.batch();
   if (!s.on_server->has(*known.statement, batch)) {
-    prepare_on_server(known.statement);
+    make_room_for(*known.statement);
+    s.on_server->parse_sent(pipeline_.next_number(), batch, known.statement);
+    own_message('P', known.statement->name, known.statement->body);
     return stop_with({at, client_step::replace, 0});
   }
   s.on_server->used(*known.statement, batch);

@@ -18,6 +18,15 @@ std::string_view key_of(std::string_view name) {
   return name.substr(0, significant_bytes);
 }
 
+// So much is kept between two Parses of the unnamed statement.
+constexpr std::size_t largest_spare = 16 * 1024;
+
+// Of a client's name, about; the text is counted in full, though others may have it too.
+constexpr std::size_t name_overhead = 160;
+std::size_t cost_of(std::string_view name, const shared_statement& statement) {
+  return name.size() + statement.body.size() + name_overhead;
+}
+
 std::string_view text_of_body(const std::vector<std::byte>& body) {
   const char* begin = reinterpret_cast<const char*>(body.data());
   return {begin, ::strnlen(begin, body.size())};
@@ -27,24 +36,28 @@ std::string_view text_of_body(const std::vector<std::byte>& body) {
 
 shared_statement_ptr statement_registry::intern(std::string_view meaning, std::span<const std::byte> body,
                                                 sql::session_effects effects) {
-  std::string key;
-  key.reserve(meaning.size() + 1 + body.size());
-  key.append(meaning).push_back('\0');
-  key.append(std::to_string(effects.bits())).push_back('\0');
-  key.append(reinterpret_cast<const char*>(body.data()), body.size());
-  shard& in = shards_[std::hash<std::string>{}(key) % shard_count];
+  const std::hash<std::string_view> hash_of;
+  const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
+  const std::size_t hash = hash_of(bytes) ^ (hash_of(meaning) * 31 + effects.bits());
+  shard& in = shards_[hash % shard_count];
   const std::lock_guard lock(in.guard);
-  std::weak_ptr<const shared_statement>& slot = in.by_key[key];
-  if (auto known = slot.lock()) return known;
+  const auto [begin, end] = in.by_hash.equal_range(hash);
+  for (auto each = begin; each != end; ++each) {
+    auto known = each->second.lock();
+    if (known && known->meaning == meaning && known->effects == effects &&
+        std::equal(known->body.begin(), known->body.end(), body.begin(), body.end()))
+      return known;
+  }
   auto made = std::make_shared<shared_statement>();
   made->id = next_id.fetch_add(1, std::memory_order_relaxed);
   made->name = std::string(shared_name_prefix) + std::to_string(made->id);
+  made->meaning = meaning;
   made->body.assign(body.begin(), body.end());
   made->effects = effects;
-  slot = made;
-  if (in.by_key.size() >= in.sweep_at) {
-    std::erase_if(in.by_key, [](const auto& entry) { return entry.second.expired(); });
-    in.sweep_at = std::max<std::size_t>(64, in.by_key.size() * 2);
+  in.by_hash.emplace(hash, made);
+  if (in.by_hash.size() >= in.sweep_at) {
+    std::erase_if(in.by_hash, [](const auto& entry) { return entry.second.expired(); });
+    in.sweep_at = std::max<std::size_t>(64, in.by_hash.size() * 2);
   }
   return made;
 }
@@ -53,7 +66,7 @@ std::vector<statement_registry::statement_row> statement_registry::rows() const 
   std::vector<statement_row> out;
   for (const shard& in : shards_) {
     const std::lock_guard lock(in.guard);
-    for (const auto& [key, weak] : in.by_key) {
+    for (const auto& [hash, weak] : in.by_hash) {
       const auto statement = weak.lock();
       if (!statement) continue;
       out.push_back({statement->name, std::string(text_of_body(statement->body)), statement.use_count() - 1});
@@ -65,16 +78,9 @@ std::vector<statement_registry::statement_row> statement_registry::rows() const 
 // ---- on a server ----
 
 bool server_statements::has(const shared_statement& statement, std::uint64_t batch) const {
-  for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
-    if (each->statement->id == statement.id) return each->batch == batch;
-  }
+  if (const auto sent = latest_.find(statement.id); sent != latest_.end())
+    return sent->second->batch == batch;
   return by_id_.contains(statement.id);
-}
-
-bool server_statements::in_doubt(const shared_statement& statement, std::uint64_t batch) const {
-  return std::any_of(pending_.begin(), pending_.end(), [&](const pending& each) {
-    return each.statement->id == statement.id && each.batch != batch;
-  });
 }
 
 void server_statements::used(const shared_statement& statement, std::uint64_t batch) {
@@ -88,125 +94,133 @@ void server_statements::parse_sent(std::uint64_t number, std::uint64_t batch,
                                    shared_statement_ptr statement) {
   // Until it is confirmed there is none: one of the same name was closed just before.
   if (const auto found = by_id_.find(statement->id); found != by_id_.end()) {
+    bytes_ -= statement->body.size();
     by_use_.erase(found->second);
     by_id_.erase(found);
   }
-  pending_.push_back({number, batch, std::move(statement)});
+  bytes_ += statement->body.size();
+  pending& added = pending_.emplace_back(pending{number, batch, std::move(statement)});
+  latest_[added.statement->id] = &added;
 }
 
-shared_statement_ptr server_statements::evict(std::size_t most, std::uint64_t batch) {
-  if (by_id_.size() + pending_.size() < most || by_use_.empty() || by_use_.back().batch == batch)
-    return nullptr;
+shared_statement_ptr server_statements::evict(std::size_t most, std::size_t most_bytes, std::uint64_t batch) {
+  const bool is_full = by_id_.size() + pending_.size() >= most || bytes_ >= most_bytes;
+  if (!is_full || by_use_.empty() || by_use_.back().batch == batch) return nullptr;
   auto gone = std::move(by_use_.back().statement);
+  bytes_ -= gone->body.size();
   by_id_.erase(gone->id);
   by_use_.pop_back();
   return gone;
 }
 
-void server_statements::confirmed(std::uint64_t number) {
-  abandoned_before(number);
-  if (pending_.empty() || pending_.front().number != number) return;
-  by_use_.push_front({std::move(pending_.front().statement), pending_.front().batch});
-  by_id_[by_use_.front().statement->id] = by_use_.begin();
+// Elements of a deque stay where they are while others come and go at its ends.
+void server_statements::pop_pending() {
+  const auto sent = latest_.find(pending_.front().statement->id);
+  if (sent->second == &pending_.front()) latest_.erase(sent);
   pending_.pop_front();
 }
 
-void server_statements::abandoned_before(std::uint64_t number) {
-  while (!pending_.empty() && pending_.front().number < number) pending_.pop_front();
+void server_statements::confirmed(std::uint64_t number) {
+  abandoned_before(number);
+  if (pending_.empty() || pending_.front().number != number) return;
+  const pending& done = pending_.front();
+  if (const auto earlier = by_id_.find(done.statement->id); earlier != by_id_.end()) {
+    bytes_ -= done.statement->body.size();
+    by_use_.erase(earlier->second);
+  }
+  by_use_.push_front({done.statement, done.batch});
+  by_id_[done.statement->id] = by_use_.begin();
+  pop_pending();
 }
 
-void server_statements::keep_only(const std::vector<std::string>& names) {
+void server_statements::abandoned_before(std::uint64_t number) {
+  while (!pending_.empty() && pending_.front().number < number) {
+    bytes_ -= pending_.front().statement->body.size();
+    pop_pending();
+  }
+}
+
+void server_statements::keep_only(const std::set<std::string, std::less<>>& names) {
   for (auto each = by_use_.begin(); each != by_use_.end();) {
-    if (std::find(names.begin(), names.end(), each->statement->name) != names.end()) {
+    if (names.contains(each->statement->name)) {
       ++each;
       continue;
     }
+    bytes_ -= each->statement->body.size();
     by_id_.erase(each->statement->id);
     each = by_use_.erase(each);
   }
 }
 
 void server_statements::forget_all() {
+  for (const entry& each : by_use_) bytes_ -= each.statement->body.size();
   by_use_.clear();
   by_id_.clear();
-}
-
-std::vector<std::string> server_statements::names() const {
-  std::vector<std::string> out;
-  for (const entry& each : by_use_) out.push_back(each.statement->name);
-  return out;
 }
 
 // ---- of a client ----
 
 client_statements::lookup client_statements::find(std::string_view name) const {
   const std::string_view key = key_of(name);
-  for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
-    if ((each->kind != effect_kind::parse && each->kind != effect_kind::close) || each->name != key) continue;
-    if (each->batch != batch_) return {answer::in_doubt, nullptr};
-    if (each->kind == effect_kind::close) return {};
-    return {answer::found, each->statement};
+  if (const auto ahead = outlooks_.find(key); ahead != outlooks_.end()) {
+    if (ahead->second.batch != batch_) return {answer::in_doubt, nullptr};
+    if (!ahead->second.parsed) return {};
+    return {answer::found, ahead->second.statement};
   }
   const auto found = named_.find(key);
   if (found == named_.end()) return {};
   return {answer::found, found->second.statement};
 }
 
-client_statements::answer client_statements::find_unnamed() const {
-  for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
-    const bool concerns = each->kind == effect_kind::parse_unnamed || each->kind == effect_kind::query ||
-                          (each->kind == effect_kind::close && each->name.empty());
-    if (!concerns) continue;
-    if (each->batch != batch_) return answer::in_doubt;
-    return each->kind == effect_kind::parse_unnamed ? answer::found : answer::none;
+client_statements::unnamed_lookup client_statements::find_unnamed() const {
+  if (unnamed_outlook_) {
+    if (unnamed_outlook_->batch != batch_) return {answer::in_doubt};
+    if (!unnamed_outlook_->parsed) return {};
+    return {answer::found, true, unnamed_outlook_->effects};
   }
-  return has_unnamed_ ? answer::found : answer::none;
+  if (!has_unnamed_) return {};
+  return {answer::found, false, unnamed_effects_};
 }
 
-std::span<const std::byte> client_statements::unnamed_body() const {
-  for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
-    if (each->kind == effect_kind::parse_unnamed) return each->body;
-  }
-  return unnamed_;
-}
-
-sql::session_effects client_statements::unnamed_effects() const {
-  for (auto each = pending_.rbegin(); each != pending_.rend(); ++each) {
-    if (each->kind == effect_kind::parse_unnamed) return each->effects;
-  }
-  return unnamed_effects_;
+void client_statements::add(effect e) {
+  e.batch = batch_;
+  const bool parsed = e.kind == effect_kind::parse || e.kind == effect_kind::parse_unnamed;
+  outlook ahead{e.number, e.batch, e.statement, parsed, e.effects};
+  if (e.kind == effect_kind::parse) bytes_ += cost_of(e.name, *e.statement);
+  if (e.name.empty())
+    unnamed_outlook_ = std::move(ahead);
+  else
+    outlooks_.insert_or_assign(e.name, std::move(ahead));
+  pending_.push_back(std::move(e));
 }
 
 void client_statements::parse_sent(std::uint64_t number, std::string_view name,
                                    shared_statement_ptr statement) {
   effect e;
   e.number = number;
-  e.batch = batch_;
   e.kind = effect_kind::parse;
   e.name = key_of(name);
   e.statement = std::move(statement);
-  pending_.push_back(std::move(e));
+  add(std::move(e));
 }
 
 void client_statements::unnamed_sent(std::uint64_t number, std::span<const std::byte> body,
                                      sql::session_effects effects) {
   effect e;
   e.number = number;
-  e.batch = batch_;
   e.kind = effect_kind::parse_unnamed;
   e.effects = effects;
   e.body = std::exchange(spare_, {});
   e.body.assign(body.begin(), body.end());
-  pending_.push_back(std::move(e));
+  add(std::move(e));
 }
 
 void client_statements::close_sent(std::uint64_t number, std::string_view name) {
   effect e;
   e.number = number;
-  e.batch = batch_;
   e.kind = effect_kind::close;
   e.name = key_of(name);
-  pending_.push_back(std::move(e));
+  add(std::move(e));
 }
 
 // A simple query ends the batch before it.
@@ -215,9 +229,8 @@ void client_statements::query_sent(std::uint64_t number) {
   if (!has_unnamed_ && pending_.empty()) return;
   effect e;
   e.number = number;
-  e.batch = batch_;
   e.kind = effect_kind::query;
-  pending_.push_back(std::move(e));
+  add(std::move(e));
 }
 
 bool client_statements::confirmed(std::uint64_t number) {
@@ -225,7 +238,7 @@ bool client_statements::confirmed(std::uint64_t number) {
   if (pending_.empty() || pending_.front().number != number) return false;
   const bool unnamed = pending_.front().kind == effect_kind::parse_unnamed;
   apply(pending_.front());
-  pending_.erase(pending_.begin());
+  pop_pending();
   return unnamed;
 }
 
@@ -236,41 +249,62 @@ void client_statements::failed(std::uint64_t number) {
     has_unnamed_ = false;
 }
 
-bool client_statements::waits_unnamed() const {
-  return std::any_of(pending_.begin(), pending_.end(), [this](const effect& e) {
-    return e.kind == effect_kind::parse_unnamed && e.batch == batch_;
-  });
-}
-
 void client_statements::abandoned_before(std::uint64_t number) {
   while (!pending_.empty() && pending_.front().number < number) {
+    effect& never = pending_.front();
     // A Query drops the unnamed statement before anything in it can fail.
-    if (pending_.front().kind == effect_kind::query) apply(pending_.front());
-    pending_.erase(pending_.begin());
+    if (never.kind == effect_kind::query) apply(never);
+    if (never.kind == effect_kind::parse) bytes_ -= cost_of(never.name, *never.statement);
+    pop_pending();
   }
+}
+
+void client_statements::pop_pending() {
+  const effect& done = pending_.front();
+  if (done.name.empty()) {
+    if (unnamed_outlook_ && unnamed_outlook_->number == done.number) unnamed_outlook_.reset();
+  } else if (const auto ahead = outlooks_.find(done.name);
+             ahead != outlooks_.end() && ahead->second.number == done.number) {
+    outlooks_.erase(ahead);
+  }
+  pending_.pop_front();
 }
 
 void client_statements::apply(effect& e) {
   switch (e.kind) {
     case effect_kind::parse:
-      named_.insert_or_assign(std::move(e.name), named_statement{std::move(e.statement), next_order_++});
+      if (const auto earlier = named_.find(e.name); earlier != named_.end())
+        bytes_ -= cost_of(e.name, *earlier->second.statement);
+      named_.insert_or_assign(e.name, named_statement{e.statement, next_order_++});
       break;
     case effect_kind::parse_unnamed:
       unnamed_.swap(e.body);
-      spare_ = std::move(e.body);
+      if (e.body.capacity() <= largest_spare) spare_ = std::move(e.body);
       unnamed_effects_ = e.effects;
       has_unnamed_ = true;
       break;
     case effect_kind::close:
       if (e.name.empty())
         has_unnamed_ = false;
-      else if (const auto found = named_.find(e.name); found != named_.end())
-        named_.erase(found);
+      else
+        forget(e.name);
       break;
     case effect_kind::query:
       has_unnamed_ = false;
       break;
   }
+}
+
+void client_statements::forget(std::string_view name) {
+  const auto found = named_.find(name);
+  if (found == named_.end()) return;
+  bytes_ -= cost_of(found->first, *found->second.statement);
+  named_.erase(found);
+}
+
+void client_statements::forget_all() {
+  while (!named_.empty()) forget(named_.begin()->first);
+  has_unnamed_ = false;
 }
 
 std::vector<std::pair<std::string_view, shared_statement_ptr>> client_statements::named() const {

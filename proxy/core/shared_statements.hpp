@@ -15,6 +15,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +32,7 @@ inline constexpr std::string_view shared_name_prefix = "tidegate_";
 struct shared_statement {
   std::uint64_t id = 0;
   std::string name;             // on servers
+  std::string meaning;          // what gives the text its own, besides the text
   std::vector<std::byte> body;  // of the Parse message, behind the name: text, NUL, types
   sql::session_effects effects;
 };
@@ -52,7 +55,7 @@ class statement_registry {
  private:
   struct shard {
     mutable std::mutex guard;
-    std::unordered_map<std::string, std::weak_ptr<const shared_statement>> by_key;
+    std::unordered_multimap<std::size_t, std::weak_ptr<const shared_statement>> by_hash;
     std::size_t sweep_at = 64;  // entries nobody has any more are taken out when the map grows to this
   };
   static constexpr std::size_t shard_count = 16;
@@ -65,20 +68,18 @@ class server_statements {
  public:
   // Sent before in the same batch, or confirmed: a message that names it may be sent now.
   bool has(const shared_statement& statement, std::uint64_t batch) const;
-  // Sent in an earlier batch that is not answered: whether the server has it can't be told.
-  bool in_doubt(const shared_statement& statement, std::uint64_t batch) const;
   void used(const shared_statement& statement, std::uint64_t batch);
 
   void parse_sent(std::uint64_t number, std::uint64_t batch, shared_statement_ptr statement);
-  // Above `most`: the one that was not used for the longest time, and not in this batch; it is forgotten, the
-  // caller closes it on the server. Null: nothing is above, or everything is in use.
-  shared_statement_ptr evict(std::size_t most, std::uint64_t batch);
+  // When there are `most` or more, or they have so many bytes: the one that was not used for the longest
+  // time, and not in this batch; it is forgotten, the caller closes it on the server. Null: there is room, or
+  // everything is in use.
+  shared_statement_ptr evict(std::size_t most, std::size_t most_bytes, std::uint64_t batch);
   void confirmed(std::uint64_t number);
   void abandoned_before(std::uint64_t number);
   // The names of ours that the server still has; what is not among them is forgotten.
-  void keep_only(const std::vector<std::string>& names);
+  void keep_only(const std::set<std::string, std::less<>>& names);
   void forget_all();
-  std::vector<std::string> names() const;
 
   std::size_t size() const { return by_id_.size(); }
 
@@ -91,9 +92,14 @@ class server_statements {
     std::uint64_t number, batch;
     shared_statement_ptr statement;
   };
+  void pop_pending();
+
   std::list<entry> by_use_;  // the latest first
   std::unordered_map<std::uint64_t, std::list<entry>::iterator> by_id_;
   std::deque<pending> pending_;
+  std::unordered_map<std::uint64_t, pending*>
+      latest_;             // of those, by id: deep pipelines are asked about each
+  std::size_t bytes_ = 0;  // of the texts, pending ones included
 };
 
 // The statements of one client, by its own names.
@@ -110,10 +116,14 @@ class client_statements {
   };
   lookup find(std::string_view name) const;
 
-  // The unnamed one: the body of its last Parse.
-  answer find_unnamed() const;
-  std::span<const std::byte> unnamed_body() const;  // while find_unnamed() says found
-  sql::session_effects unnamed_effects() const;
+  struct unnamed_lookup {
+    answer is = answer::none;
+    bool in_batch = false;  // found: it was parsed in the batch at hand
+    sql::session_effects effects;
+  };
+  unnamed_lookup find_unnamed() const;
+  // What it was last parsed from, but for the batch at hand.
+  std::span<const std::byte> unnamed_body() const { return unnamed_; }
 
   void parse_sent(std::uint64_t number, std::string_view name, shared_statement_ptr statement);
   void unnamed_sent(std::uint64_t number, std::span<const std::byte> body, sql::session_effects effects);
@@ -126,17 +136,15 @@ class client_statements {
   void failed(std::uint64_t number);
   void abandoned_before(std::uint64_t number);
 
-  bool waits_unnamed() const;  // it was parsed in the batch at hand
   std::uint64_t batch() const { return batch_; }
   // Sure only while nothing waits. In the order in which they were prepared.
   std::vector<std::pair<std::string_view, shared_statement_ptr>> named() const;
-  std::size_t named_count() const { return named_.size(); }
-  void forget(const std::string& name) { named_.erase(name); }
+  bool has_named() const { return !named_.empty(); }
+  void forget(std::string_view name);
   void forget_unnamed() { has_unnamed_ = false; }
-  void forget_all() {
-    named_.clear();
-    has_unnamed_ = false;
-  }
+  void forget_all();
+  // Of the named ones, those on their way included.
+  std::size_t bytes() const { return bytes_; }
 
  private:
   enum class effect_kind : std::uint8_t { parse, parse_unnamed, close, query };
@@ -150,19 +158,32 @@ class client_statements {
     std::vector<std::byte> body;     // parse_unnamed
   };
 
-  void apply(effect& e);
-
   struct named_statement {
     shared_statement_ptr statement;
     std::uint64_t order = 0;
   };
+  // What the last effect that waits will make of a name. Deep pipelines ask for each message.
+  struct outlook {
+    std::uint64_t number = 0, batch = 0;
+    shared_statement_ptr statement;  // null: none; of the unnamed one always
+    bool parsed = false;
+    sql::session_effects effects;  // of the unnamed one
+  };
+
+  void add(effect e);
+  void apply(effect& e);
+  void pop_pending();
+
   std::map<std::string, named_statement, std::less<>> named_;
   std::uint64_t next_order_ = 0;
   std::vector<std::byte> unnamed_;
   std::vector<std::byte> spare_;  // so that parsing the unnamed statement again allocates nothing
   sql::session_effects unnamed_effects_;
   bool has_unnamed_ = false;
-  std::vector<effect> pending_;  // few
+  std::deque<effect> pending_;
+  std::map<std::string, outlook, std::less<>> outlooks_;
+  std::optional<outlook> unnamed_outlook_;
+  std::size_t bytes_ = 0;
   std::uint64_t batch_ = 1;
 };
 

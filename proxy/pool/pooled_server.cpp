@@ -9,6 +9,9 @@ namespace {
 
 std::atomic<std::uint64_t> next_id{1};
 
+// More than any server reports: one that goes on is not listened to.
+constexpr std::size_t most_values = 1000;
+
 }  // namespace
 
 bool same_values(const value_set& a, const value_set& b) {
@@ -27,6 +30,8 @@ value_set with_value(const value_set& set, std::string_view name, std::string_vi
   if (at != copy->end() && at->name == name) {
     if (at->value == value) return set;
     at->value = value;
+  } else if (copy->size() >= most_values) {
+    return set;
   } else {
     copy->insert(at, {std::string(name), std::string(value)});
   }

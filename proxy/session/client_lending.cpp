@@ -190,13 +190,13 @@ void client_session::give_back_if_free() {
       client_read_ended_ || server_->channel.unsent() != 0 || server_->channel.broken())
     return;
   // The server could not be asked: not again before the client's next transaction, or the next tick.
-  if (lent_->unsure && lent_->unsure_at == transactions_) return;
+  if (lent_->pinned.has(pin::unknown) && lent_->asked_at == transactions_) return;
   note_reported();
   core::sharing& sharing = *core_.sharing();
   sharing.names_put = !lent_->names_there.empty();  // a failed transaction had none put there
   const bool parameters_changed = !pool::same_values(server_->parameters, lent_->parameters_before);
   const sql::session_effects effects = std::exchange(sharing.effects, {});
-  const bool must_look = effects.lasting() || parameters_changed || lent_->unsure ||
+  const bool must_look = effects.lasting() || parameters_changed || lent_->pinned.has(pin::unknown) ||
                          !lent_->names_there.empty() ||
                          (lent_->pinned.any() && effects.has(sql::session_effect::releases)) ||
                          (sharing.unfollowed && !lent_->pinned.has(pin::unmovable));
@@ -233,7 +233,7 @@ void client_session::look_at_server(sql::session_effects effects) {
   run_dialogue([this, effects](server_dialogue& server) -> boost::asio::awaitable<void> {
     co_await look_at_state(*this, server, effects);
     if (ended_) co_return;
-    lent_->unsure_at = transactions_;
+    lent_->asked_at = transactions_;
     note_reported();
     lent_->parameters_before = server_->parameters;
     const pins before = lent_->counted;
@@ -255,7 +255,8 @@ void client_session::count_pins(pins now) {
       metrics_.database->pinned_clients[reason].sub();
     }
   }
-  if (before.any() != now.any()) lent_->part.pool->pinned.fetch_add(now.any() ? 1u : ~0u);
+  if (!before.any() && now.any()) lent_->part.pool->pinned.fetch_add(1);
+  if (before.any() && !now.any()) lent_->part.pool->pinned.fetch_sub(1);
 }
 
 // pool.max_pinned: who comes too much has to go, or the pool would be nobody's any more.

@@ -646,8 +646,8 @@ void client_session::tick(clock::time_point now) {
     }
     return;
   }
-  if (lent_ && lent_->unsure) {
-    lent_->unsure_at.reset();
+  if (lent_ && lent_->pinned.has(pin::unknown)) {
+    lent_->asked_at.reset();
     give_back_if_free();
     if (ended_ || phase_ != phase::relaying) return;
   }

@@ -226,7 +226,9 @@ boost::asio::awaitable<void> interception::refuse_message() {
     case core::refusal_reason::too_many_names:
       why = {.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
              .message = "too many prepared statements",
-             .detail = "In a transaction pool the gateway keeps the names of at most 200000 per client.",
+             .detail = "In a transaction pool the gateway keeps at most " +
+                       std::to_string(session_.state().limits().named_bytes >> 20) +
+                       " MiB of names and texts per client.",
              .hint = "Close statements that are no longer needed."};
       break;
   }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,11 +46,10 @@ struct lending {
   std::string application_name;       // of the startup packet: RESET returns to it
   std::string login_user;             // on the server
   pins pinned;
-  pins counted;         // of those, what the metrics show: a client may end while the server is asked
-  bool unsure = false;  // the server could not be asked: the client keeps it until it can
-  std::optional<std::uint64_t> unsure_at;  // client_session::transactions() when it was asked last
-  std::vector<std::string> names_there;    // prepared on the server under the client's own names
-  std::uint64_t seen_retired = 0;          // RECONNECT: servers lent before are closed when they come back
+  pins counted;  // of those, what the metrics show: a client may end while the server is asked
+  std::optional<std::uint64_t> asked_at;           // client_session::transactions() when it was asked last
+  std::set<std::string, std::less<>> names_there;  // prepared on the server under the client's own names
+  std::uint64_t seen_retired = 0;  // RECONNECT: servers lent before are closed when they come back
   bool restoring = false;  // settings are being put on a server: what it reports is compared afterwards
 };
 

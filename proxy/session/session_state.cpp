@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -125,13 +126,6 @@ bool is_true(const own_answer& answer, std::size_t at) {
   return at < answer.rows.size() && !answer.rows[at].empty() && control::truth(answer.rows[at].front(), 0);
 }
 
-void close_statement(protocol::writer& w, std::string_view name) {
-  w.begin_message('C');
-  w.character('S');
-  w.cstring(name);
-  w.end_message();
-}
-
 void parse_statement(protocol::writer& w, std::string_view name, core::byte_view body) {
   w.begin_message('P');
   w.cstring(name);
@@ -240,11 +234,9 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
   if (!answer->ok() || answer->rows.size() != first + questions.size()) {
     // A timeout that the client has set, or a cancel that came late: asked again later.
     sharing.effects |= effects | session_effect::settings;
-    lent.unsure = true;
     lent.pinned.set(pin::unknown, true);
     co_return;
   }
-  lent.unsure = false;
   lent.pinned.set(pin::unknown, false);
   note_settings(session, answer->rows[0], custom ? &answer->rows[1] : nullptr);
   for (std::size_t i = 0; i < questions.size(); ++i)
@@ -260,19 +252,17 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
                                                                       dialogue_end end) {
   lending& lent = *session.lent();
   core::sharing& sharing = *session.state().sharing();
-  const auto named = sharing.statements.named();
   // What names them will fail whether they are there or not.
   sharing.names_put = true;
   if (session.state().pipeline().status() == core::transaction_status::failed) co_return own_answer{};
-  const sql::lexical_settings lexical = session.state().lexical();
   protocol::byte_buffer out;
   protocol::writer w(out);
   std::size_t answers = 0;
   const auto put = [&](std::string_view name, core::byte_view body) {
-    close_statement(w, name);
+    if (!lent.names_there.emplace(name).second) return;  // it stands already
+    protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
     parse_statement(w, name, body);
     answers += 2;
-    lent.names_there.emplace_back(name);
   };
   const bool shows_all = sql::mentions_prefix(text, "pg_prepared_statement");
   if (shows_all) {
@@ -282,27 +272,27 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     for (const control::text_row& row : there->rows.front()) {
       const std::string name = control::text(row, 0);
       if (!name.starts_with(core::shared_name_prefix)) continue;
-      std::erase(lent.names_there, name);  // the probe
-      close_statement(w, name);
+      lent.names_there.erase(name);  // the probe
+      protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
     }
     sharing.on_server->forget_all();
-  }
-  const auto is_there = [&lent](std::string_view name) {
-    return std::find(lent.names_there.begin(), lent.names_there.end(), name) != lent.names_there.end();
-  };
-  if (!shows_all && !named.empty() && !is_there(probe_name)) {
+  } else if (sharing.statements.has_named()) {
     protocol::byte_buffer body;
     protocol::writer probe(body);
     probe.cstring("SELECT");
     probe.uint16(0);
     put(probe_name, body);
   }
-  for (const auto& [name, statement] : named) {
-    const std::string_view names[] = {name};
-    // Without a text any of them may be meant.
-    const bool meant = text.empty() || shows_all || sql::mentions_any(text, lexical, names);
-    if (meant && !is_there(name)) put(name, statement->body);
+  // Without a text any of them may be meant.
+  const auto mentioned =
+      text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, session.state().lexical());
+  if (mentioned) {
+    for (const std::string& name : *mentioned) {
+      if (const auto found = sharing.statements.find(name); found.statement) put(name, found.statement->body);
+    }
+  } else {
+    for (const auto& [name, statement] : sharing.statements.named()) put(name, statement->body);
   }
   if (answers == 0) co_return own_answer{};
   co_return co_await server.send_own(std::move(out), answers, end);
@@ -318,14 +308,12 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
   const auto answer = co_await server.run_sql(end, names_query);
   if (!answer) co_return false;
   if (!answer->ok() || answer->rows.empty()) co_return true;
-  std::vector<std::string> there, by_sql;
+  std::set<std::string, std::less<>> there, by_sql;
   for (const control::text_row& row : answer->rows.front()) {
-    there.push_back(control::text(row, 0));
-    if (control::truth(row, 1)) by_sql.push_back(there.back());
+    const std::string name = control::text(row, 0);
+    there.insert(name);
+    if (control::truth(row, 1)) by_sql.insert(name);
   }
-  const auto is_there = [&there](std::string_view name) {
-    return std::find(there.begin(), there.end(), name) != there.end();
-  };
   const auto put = std::exchange(lent.names_there, {});
   sharing.names_put = false;
   const auto closed_meanwhile = std::exchange(sharing.closed_meanwhile, {});
@@ -334,12 +322,12 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
   std::size_t answers = 0;
   bool all_gone = false;
   for (const std::string& name : put) {
-    if (is_there(name)) {
-      close_statement(w, name);
+    if (there.contains(name)) {
+      protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
     } else if (name == probe_name) {
       all_gone = true;
-    } else if (std::find(closed_meanwhile.begin(), closed_meanwhile.end(), name) == closed_meanwhile.end()) {
+    } else if (!closed_meanwhile.contains(name)) {
       sharing.statements.forget(name);
       session.state().prepared().forgotten(name);
     }
@@ -349,8 +337,8 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
     sharing.unnamed_is_ours = false;
   }
   sharing.on_server->keep_only(there);
-  sharing.sql_names = by_sql;
   lent.pinned.set(pin::statement, !by_sql.empty());
+  sharing.sql_names = std::move(by_sql);
   if (answers == 0) co_return true;
   const auto closed = co_await server.send_own(std::move(out), answers, end);
   co_return closed.has_value();

@@ -34,27 +34,29 @@ struct shared_relay {
   std::string client(std::string_view bytes) {
     to_server.clear();
     pending.append(bytes);
+    std::size_t at = 0;
     for (;;) {
-      const client_scan scan = session.scan_client(view(pending), true, false);
-      to_server.append(pending, 0, scan.forward);
-      pending.erase(0, scan.forward);
+      const client_scan scan = session.scan_client(view(pending).subspan(at), true, false);
+      to_server.append(pending, at, scan.forward);
+      at += scan.forward;
       last = scan.step;
       why = scan.why;
-      if (scan.step != client_step::replace) return to_server;
+      if (scan.step != client_step::replace) break;
       to_server.append(protocol::as_text(session.replacement()));
-      pending.erase(0, scan.length);
+      at += scan.length;
     }
+    pending.erase(0, at);
+    return to_server;
   }
 
   std::string server(std::string_view bytes) {
     to_client.clear();
-    std::string left(bytes);
-    for (;;) {
-      const server_scan scan = session.scan_server(view(left), false);
-      to_client.append(left, 0, scan.forward);
-      left.erase(0, scan.forward);
+    for (std::size_t at = 0;;) {
+      const server_scan scan = session.scan_server(view(bytes).subspan(at), false);
+      to_client.append(bytes, at, scan.forward);
+      at += scan.forward;
       if (scan.step != server_step::swallow) return to_client;
-      left.erase(0, 5);
+      at += 5;
     }
   }
 };
@@ -181,7 +183,7 @@ TEST_F(sharing_test, an_unnamed_parse_that_fails_has_dropped_the_one_before) {
   one.server(parsed + ready());
   one.client(parse("SELECT x") + sync());
   one.server(failure("42703") + ready());
-  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::none);
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed().is, client_statements::answer::none);
 }
 
 TEST_F(sharing_test, a_skipped_unnamed_parse_has_not) {
@@ -189,14 +191,14 @@ TEST_F(sharing_test, a_skipped_unnamed_parse_has_not) {
   one.server(parsed + ready());
   one.client(core::bind("nothing") + parse("SELECT 2") + sync());
   one.server(failure("26000") + ready());
-  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::found);
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed().is, client_statements::answer::found);
   EXPECT_EQ(one.client(core::bind() + sync()), core::bind() + sync());
 }
 
 TEST_F(sharing_test, a_simple_query_drops_the_unnamed_statement) {
   one.client(parse("SELECT 1") + sync() + query("SELECT 2"));
   one.server(parsed + ready() + complete("SELECT 1") + ready());
-  EXPECT_EQ(one.session.sharing()->statements.find_unnamed(), client_statements::answer::none);
+  EXPECT_EQ(one.session.sharing()->statements.find_unnamed().is, client_statements::answer::none);
 }
 
 TEST_F(sharing_test, names_of_the_gateway_belong_to_nobody) {
@@ -251,6 +253,41 @@ TEST_F(sharing_test, a_message_met_at_every_split_is_renamed_the_same) {
     EXPECT_EQ(sent, expected) << split;
     one.server(bound + message('t') + message('n') + complete("SELECT 1") + ready());
   }
+}
+
+// Each message used to look at all that waited: minutes for one client's pipeline.
+TEST_F(sharing_test, deep_pipelines_are_followed_message_by_message) {
+  constexpr int depth = 60'000;
+  std::string batch, answers;
+  for (int i = 0; i < depth; ++i) {
+    batch += parse("SELECT 1", "s" + std::to_string(i)) + core::bind("s0") + parse("SELECT 2");
+    answers += closed + parsed + bound + parsed;
+  }
+  one.client(batch + sync());
+  EXPECT_EQ(one.last, client_step::done);
+  EXPECT_EQ(one.server(answers + ready()).size(), answers.size() - depth * closed.size() + ready().size());
+  EXPECT_EQ(one.session.sharing()->statements.named().size(), static_cast<std::size_t>(depth));
+}
+
+TEST_F(sharing_test, texts_of_a_client_are_bounded_in_bytes) {
+  const std::string text = "SELECT '" + std::string(1 << 20, 'x') + "'";
+  for (int i = 0; one.last != client_step::refuse; ++i) {
+    ASSERT_LT(i, 64);
+    one.client(parse(text, "s" + std::to_string(i)) + sync());
+    if (one.last != client_step::refuse) one.server(closed + parsed + ready());
+  }
+  EXPECT_EQ(one.why, refusal_reason::too_many_names);
+  EXPECT_GT(one.session.sharing()->statements.bytes(), std::size_t{60} << 20);
+}
+
+TEST_F(sharing_test, what_is_closed_or_fails_counts_no_more) {
+  one.client(parse("SELECT 1", "a") + sync());
+  one.server(closed + parsed + ready());
+  one.client(core::bind("nothing") + parse("SELECT 1", "b") + sync());
+  one.server(failure("26000") + ready());
+  one.client(close('S', "a") + sync());
+  one.server(closed + ready());
+  EXPECT_EQ(one.session.sharing()->statements.bytes(), 0u);
 }
 
 TEST_F(sharing_test, types_that_no_client_sends_end_here) {
