@@ -17,12 +17,10 @@ std::string key_of(std::string_view name) {
 
 }  // namespace
 
-void prepared_statements::parse_sent(std::uint64_t number, std::string_view name, std::string_view text) {
+void prepared_statements::parse_sent(std::uint64_t number, std::string_view name, suspect statement) {
   effect e{.number = number, .batch = batch_, .kind = effect_kind::parse, .name = key_of(name)};
-  if (!text.empty()) {
-    e.text = std::make_shared<suspect_statement>(suspect_statement{std::string(text)});
-    bytes_ += text.size() + entry_overhead;
-  }
+  if (statement) bytes_ += statement->text.size() + entry_overhead;
+  e.text = std::move(statement);
   pending_.push_back(std::move(e));
 }
 
@@ -148,11 +146,11 @@ bool prepared_statements::has_named_statements() const {
   return !statements_.empty() && (statements_.size() > 1 || !statements_.begin()->first.empty());
 }
 
-void prepared_statements::prepared_in_sql(std::string_view name, std::string_view text) {
+void prepared_statements::prepared_in_sql(std::string_view name, suspect statement) {
   const std::string key = key_of(name);
   forget_statement(key);
-  statements_.emplace(key, std::make_shared<suspect_statement>(suspect_statement{std::string(text)}));
-  bytes_ += text.size() + entry_overhead;
+  bytes_ += statement->text.size() + entry_overhead;
+  statements_.emplace(key, std::move(statement));
 }
 
 }  // namespace tidegate::core

@@ -7,6 +7,8 @@
 // confirms them; until then lookups answer with every possibility. Requests are named by their number in the
 // pipeline (pipeline.hpp).
 
+#include "policies/sql/prefilter.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,8 +21,15 @@
 
 namespace tidegate::core {
 
+// What a server reads a text by.
+struct reading {
+  sql::lexical_settings lexical;
+  std::string client_encoding = "UTF8";
+};
+
 struct suspect_statement {
   std::string text;
+  core::reading reading;  // when it was prepared, whatever the settings are when it runs
 };
 using suspect = std::shared_ptr<const suspect_statement>;
 
@@ -37,9 +46,9 @@ class prepared_statements {
   // The bytes kept; the session refuses a Parse that would pass its bound.
   std::size_t bytes() const { return bytes_; }
 
-  // What was sent. `text` is empty when the pre-filter called it harmless. Harmless ones need not be told
+  // What was sent. `statement` is null when the pre-filter called it harmless. Harmless ones need not be told
   // while empty().
-  void parse_sent(std::uint64_t number, std::string_view name, std::string_view text);
+  void parse_sent(std::uint64_t number, std::string_view name, suspect statement);
   void bind_sent(std::uint64_t number, std::string_view portal, std::string_view statement,
                  std::span<const std::byte> message);
   void close_sent(std::uint64_t number, char kind, std::string_view name);  // kind 'S' or 'P'
@@ -59,11 +68,13 @@ class prepared_statements {
   const suspect_portal* portal(std::string_view name) const;
   suspect statement(std::string_view name) const;
   bool has_named_statements() const;
+  // Sent, and not known to have had their effect. Looking one up may go through all.
+  std::size_t waiting() const { return pending_.size(); }
 
   // SQL has dropped the statement of this name.
   void forgotten(std::string_view name) { forget_statement(std::string(name.substr(0, 63))); }
   // PREPARE name AS …, seen in SQL.
-  void prepared_in_sql(std::string_view name, std::string_view text);
+  void prepared_in_sql(std::string_view name, suspect statement);
 
  private:
   enum class effect_kind : std::uint8_t { parse, bind, close_statement, close_portal, query };

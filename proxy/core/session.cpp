@@ -202,9 +202,12 @@ bool session::track(char type, byte_view message, bool examine) {
       tell_names(parse.text);
       const bool doubted = suspicious(parse.text);
       if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes) return true;
-      if (doubted || !prepared_.empty()) {
-        prepared_.parse_sent(pipeline_.next_number(), parse.name, doubted ? parse.text : std::string_view{});
+      if (doubted && reading_in_doubt(parse.text)) {
+        refused_ = refusal_reason::reading_first;
+        return true;
       }
+      if (doubted || !prepared_.empty())
+        prepared_.parse_sent(pipeline_.next_number(), parse.name, doubted ? keep(parse.text) : nullptr);
       break;
     }
     case 'B': {
@@ -247,16 +250,39 @@ void session::forwarded(byte_view message) {
 }
 
 bool session::suspicious(std::string_view text) const {
-  // While answers are outstanding, one of them may be about to change how text is read: then nothing is taken
-  // for granted.
-  const sql::lexical_settings lexical = pipeline_.answered() ? lexical_ : sql::lexical_settings{false, false};
+  const sql::lexical_settings lexical = lexical_now();
   if (sql::classify(text, lexical) == sql::suspicion::suspicious) {
     // Commands of a walsender are no SQL; a database walsender understands both.
     return !limits_.replication || !sql::is_replication_command(text);
   }
   // SQL's EXECUTE reaches statements prepared by the protocol, which may be anything.
   static constexpr std::string_view execute[] = {"execute"};
-  return !prepared_.empty() && prepared_.has_named_statements() && sql::mentions_any(text, lexical_, execute);
+  return !prepared_.empty() && prepared_.has_named_statements() && sql::mentions_any(text, lexical, execute);
+}
+
+// Null: statements that are under way, or whose batch has no ReadyForQuery yet, may have changed it.
+const reading* session::reading_now() const {
+  if (!pipeline_.answered()) return nullptr;
+  if (!pipeline_.executed_unsynced()) return &reading_;
+  return asked_ && asked_->first == pipeline_.next_number() ? &asked_->second : nullptr;
+}
+
+// Nothing is taken for granted in doubt.
+sql::lexical_settings session::lexical_now() const {
+  const core::reading* known = reading_now();
+  return known != nullptr ? known->lexical : sql::lexical_settings{false, false};
+}
+
+// Settings change how a backslash and a byte beyond ASCII are read, and nothing else.
+bool session::reading_in_doubt(std::string_view text) const {
+  return reading_now() == nullptr &&
+         std::any_of(text.begin(), text.end(), [](char c) { return c == '\\' || (c & '\x80') != 0; });
+}
+
+suspect session::keep(std::string_view text) const {
+  const core::reading* known = reading_now();
+  return std::make_shared<suspect_statement>(
+      suspect_statement{std::string(text), known != nullptr ? *known : reading_});
 }
 
 server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
@@ -372,10 +398,10 @@ void session::watch(new_relations& relations, std::string database, std::string 
 
 void session::server_parameter(std::string_view name, std::string_view value) {
   if (name == "standard_conforming_strings") {
-    lexical_.standard_conforming_strings = value == "on";
+    reading_.lexical.standard_conforming_strings = value == "on";
   } else if (name == "client_encoding") {
-    client_encoding_ = value;
-    lexical_.ascii_safe_encoding = sql::is_ascii_safe(value);
+    reading_.client_encoding = value;
+    reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(value);
   } else if (name == "application_name") {
     application_name_ = value;
   }

@@ -55,6 +55,7 @@ enum class refusal_reason : std::uint8_t {
   statement_too_long,  // to be examined
   sequence_value,      // currval() of a server that did not run nextval()
   names_first,         // not refused: sent on once the client's statements are there under their own names
+  reading_first,       // not refused: a Parse, sent on once it is known how the server reads its text
 };
 
 struct client_scan {
@@ -88,6 +89,7 @@ struct session_limits {
   std::size_t query_buffer = std::size_t{64} << 20;   // longest Query or Parse that is held to be looked at
   std::size_t suspect_bytes = std::size_t{64} << 20;  // prepared statements kept because they may be DDL
   std::size_t pipeline_depth = 1 << 17;               // requests without an answer before reading pauses
+  std::size_t suspect_depth = 4096;                   // … that concern suspects
   bool forward_long = false;                          // a longer one is sent on unseen instead of refused
   bool replication = false;                           // a walsender: its own commands are none of ours
   std::size_t named_bytes = std::size_t{64} << 20;  // named statements of one client, when servers are shared
@@ -159,8 +161,13 @@ class session {
 
   // What the server reported of itself (ParameterStatus); login fills in the first values.
   void server_parameter(std::string_view name, std::string_view value);
-  const sql::lexical_settings& lexical() const { return lexical_; }
-  const std::string& client_encoding() const { return client_encoding_; }
+  // As reported last: a server reports changes ahead of ReadyForQuery.
+  const core::reading& reading() const { return reading_; }
+  // The text, sent now, may be read by other settings than are known: statements before it may have changed
+  // them.
+  bool reading_in_doubt(std::string_view text) const;
+  // The server was asked, and answered for the message that is sent next.
+  void asked_reading(core::reading now) { asked_.emplace(pipeline_.next_number(), std::move(now)); }
   const std::string& application_name() const { return application_name_; }
 
   core::pipeline& pipeline() { return pipeline_; }
@@ -168,14 +175,19 @@ class session {
   core::prepared_statements& prepared() { return prepared_; }
 
   // Too much is in flight: read no more from the client until answers come.
-  bool pipeline_full() const { return pipeline_.depth() >= limits_.pipeline_depth; }
+  bool pipeline_full() const {
+    return pipeline_.depth() >= limits_.pipeline_depth || prepared_.waiting() >= limits_.suspect_depth;
+  }
   // Inside a message whose end has not been sent yet: nothing else may be put into that direction.
   bool inside_client_message() const { return client_rest_ != 0; }
   bool inside_server_message() const { return server_rest_ != 0; }
 
  private:
   bool suspicious(std::string_view text) const;
+  const core::reading* reading_now() const;
+  sql::lexical_settings lexical_now() const;
   bool track(char type, byte_view message, bool examine);  // true: intercept
+  suspect keep(std::string_view text) const;               // to be judged when it runs; before it is sent
   // How a message goes on that concerns prepared statements.
   enum class shared_as : std::uint8_t {
     it_is,     // unchanged; the caller records it
@@ -200,14 +212,14 @@ class session {
 
   void tell_names(std::string_view text) {
     if (new_relations_ != nullptr && new_relations_->any())
-      new_relations_->seen(database_, text, lexical_, {user_, application_name_});
+      new_relations_->seen(database_, text, lexical_now(), {user_, application_name_});
   }
 
   session_limits limits_;
   core::pipeline pipeline_;
   core::prepared_statements prepared_;
-  sql::lexical_settings lexical_;
-  std::string client_encoding_ = "UTF8";
+  core::reading reading_;
+  std::optional<std::pair<std::uint64_t, core::reading>> asked_;
   std::string application_name_;
   std::size_t client_rest_ = 0;  // of the message being forwarded
   std::size_t server_rest_ = 0;

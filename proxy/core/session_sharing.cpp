@@ -47,8 +47,7 @@ void session::collect_settings(sql::session_effects effects, std::string_view te
 }
 
 sql::session_effects session::effects_of(std::string_view text) const {
-  const sql::lexical_settings lexical = pipeline_.answered() ? lexical_ : sql::lexical_settings{false, false};
-  return sql::effects_of(text, lexical, *sharing_->listed_functions);
+  return sql::effects_of(text, lexical_now(), *sharing_->listed_functions);
 }
 
 void session::run_with(sql::session_effects effects) {
@@ -65,8 +64,8 @@ std::string session::meaning_now() const {
   static std::atomic<std::uint64_t> own{0};
   const core::sharing& s = *sharing_;
   std::string meaning = s.meaning;
-  meaning += lexical_.standard_conforming_strings ? "+" : "-";
-  meaning += client_encoding_;
+  meaning += reading_.lexical.standard_conforming_strings ? "+" : "-";
+  meaning += reading_.client_encoding;
   if (s.touched || !pipeline_.answered()) meaning += "#" + std::to_string(own.fetch_add(1));
   return meaning;
 }
@@ -116,15 +115,17 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
       effects.has(sql::session_effect::statement_names) || (examine && suspicious(parse.text));
   if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes)
     return stop_with({at, client_step::intercept, message.size()});
+  if (doubted && reading_in_doubt(parse.text))
+    return stop_with({at, client_step::refuse, message.size(), refusal_reason::reading_first});
   if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
     return stop_with({at, client_step::put_names, message.size()});
   collect_settings(effects, parse.text);
   const std::size_t head = protocol::frame_header_size + parse.name.size() + 1;
   const byte_view body = message.subspan(head);
   const std::uint64_t batch = s.statements.batch();
+  suspect kept = doubted ? keep(parse.text) : nullptr;
   const auto tell_suspects = [&](std::uint64_t number) {
-    if (doubted || !prepared_.empty())
-      prepared_.parse_sent(number, parse.name, doubted ? parse.text : std::string_view{});
+    if (kept || !prepared_.empty()) prepared_.parse_sent(number, parse.name, std::move(kept));
   };
   if (parse.name.empty()) {
     tell_names(parse.text);

@@ -419,7 +419,7 @@ void client_session::hold(core::byte_view message) {
   if (type == 'Q' || type == 'P') {
     if (const auto found = core::text_of(message); found.valid) text = found.text;
   }
-  const auto until = on_.shared.gate.must_hold(who_.database, text, core_.lexical(), clock::now());
+  const auto until = on_.shared.gate.must_hold(who_.database, text, core_.reading().lexical, clock::now());
   if (!until) {
     hold_is_over();
     return core_.pass_gate_once();

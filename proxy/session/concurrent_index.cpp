@@ -119,7 +119,7 @@ boost::asio::awaitable<void> concurrent_index::run() {
   co_await set_lock_timeout(previous);
   if (session_.ended()) co_return;
   if (built->error.empty()) co_return of_.answer_succeeded(*built);
-  const bool utf8 = session_.state().client_encoding() == "UTF8";
+  const bool utf8 = of_.reading_.client_encoding == "UTF8";
   built->error = with_position_moved(built->error, character_position(of_.text_, splice_at_, utf8),
                                      static_cast<int>(inserted.size()));
   of_.answer_failed(*built);

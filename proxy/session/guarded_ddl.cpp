@@ -163,7 +163,7 @@ admin::ddl_row guarded_ddl::board_row() const {
           .user = who.user,
           .application = session_.application(),
           .backend_pid = session_.backend_pid(),
-          .statement = sql::normalise(shown.text, session_.state().lexical(), 1024),
+          .statement = sql::normalise(shown.text, of_.reading_.lexical, 1024),
           .step = "looks",
           .attempts = 0,
           .since = clock::now(),

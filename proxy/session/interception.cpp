@@ -5,6 +5,7 @@
 #include "policies/sql/encoding.hpp"
 #include "policies/sql/normalise.hpp"
 #include "policies/sql/parse_stack.hpp"
+#include "policies/statement_parts.hpp"
 #include "protocol/extended_query.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/sqlstate.hpp"
@@ -20,6 +21,7 @@
 #include "proxy/session/setting_bounds.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -34,6 +36,13 @@ using policies::verdict;
 // Parsing much more than this takes longer than other clients of the thread should wait: it goes to a thread
 // of its own.
 constexpr std::size_t parsed_in_place = 16 * 1024;
+
+sql::parse_options options_of(const sql::lexical_settings& lexical, const config::settings& settings) {
+  sql::parse_options options{.standard_conforming_strings = lexical.standard_conforming_strings};
+  if (const std::size_t limit = settings.limits.parse_bytes; limit != 0)
+    options.limit_bytes = std::min(limit, options.limit_bytes);
+  return options;
+}
 
 double seconds(clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -119,6 +128,11 @@ boost::asio::awaitable<void> interception::run() {
     co_return;
   }
   if (refused_ == core::refusal_reason::names_first) co_return co_await put_names_first();
+  if (!co_await find_reading()) co_return;
+  if (refused_ == core::refusal_reason::reading_first) {
+    session_.state().asked_reading(reading_);
+    co_return session_.put_back(message_);
+  }
   if (refused_) co_return co_await refuse_message();
   if (auto* sharing = session_.state().sharing();
       sharing != nullptr && static_cast<char>(message_[0]) == 'Q') {
@@ -149,7 +163,7 @@ boost::asio::awaitable<void> interception::run() {
         .hint = "Use another name, or a database entry with pool.mode: session."};
     co_return co_await refuse(taken);
   }
-  const auto put = co_await put_names_on_server(session_, server_, text_, own_end());
+  const auto put = co_await put_names_on_server(session_, server_, text_, reading_.lexical, own_end());
   if (!put) co_return;
   if (!put->ok()) co_return co_await fail_with(put->error);
   co_await handle();
@@ -177,13 +191,39 @@ boost::asio::awaitable<void> interception::handle() {
   co_await tell_audit();
 }
 
+// How the server reads what the client sends now. False: the client was answered, or the session has ended.
+boost::asio::awaitable<bool> interception::find_reading() {
+  const core::session& state = session_.state();
+  reading_ = state.reading();
+  if (is_execute() || !state.reading_in_doubt(core::text_of(message_).text) ||
+      state.pipeline().status() == core::transaction_status::failed)
+    co_return true;
+  // Everything is answered: what ran in this batch is not reported before its end.
+  const auto shown =
+      co_await server_.run_sql(own_end(), "SHOW standard_conforming_strings", "SHOW client_encoding");
+  if (!shown) co_return false;
+  if (!shown->ok()) {
+    co_await fail_with(shown->error);
+    co_return false;
+  }
+  if (shown->rows.size() != 2 || shown->rows.front().empty() || shown->rows.back().empty()) {
+    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                 "the server's answers do not match the gateway's requests");
+    co_return false;
+  }
+  reading_.lexical.standard_conforming_strings = control::text(shown->rows.front().front(), 0) == "on";
+  reading_.client_encoding = control::text(shown->rows.back().front(), 0);
+  reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(reading_.client_encoding);
+  co_return true;
+}
+
 bool interception::names_statements() const {
-  return sql::effects_of(text_, session_.state().lexical()).has(sql::session_effect::statement_names);
+  return sql::effects_of(text_, reading_.lexical).has(sql::session_effect::statement_names);
 }
 
 // A Parse, Bind or Describe of SQL that names prepared statements: PostgreSQL looks for those already now.
 boost::asio::awaitable<void> interception::put_names_first() {
-  const auto put = co_await put_names_on_server(session_, server_, {}, own_end());
+  const auto put = co_await put_names_on_server(session_, server_, {}, reading_.lexical, own_end());
   if (!put) co_return;
   if (put->ok())
     session_.put_back(message_);
@@ -204,6 +244,7 @@ boost::asio::awaitable<void> interception::refuse_message() {
              .hint = "Send large values as parameters or by COPY, or raise limits.query_buffer."};
       co_return co_await refuse_undecided(why);
     case core::refusal_reason::names_first:
+    case core::refusal_reason::reading_first:
       break;
     case core::refusal_reason::name_taken:
       why = {.sqlstate = std::string(protocol::sqlstate::duplicate_prepared_statement),
@@ -249,6 +290,7 @@ boost::asio::awaitable<bool> interception::read_text() {
   const core::suspect_portal* portal = session_.state().prepared().portal(execute->portal);
   if (portal == nullptr) co_return false;
   text_ = portal->statement->text;
+  reading_ = portal->statement->reading;
   bind_ = portal->bind;
   co_return true;
 }
@@ -256,16 +298,13 @@ boost::asio::awaitable<bool> interception::read_text() {
 // False: it was dealt with here.
 boost::asio::awaitable<bool> interception::parse() {
   const std::string* text = &text_;
-  if (!session_.state().lexical().ascii_safe_encoding) {
-    if (auto converted = sql::to_utf8(text_, session_.state().client_encoding())) {
+  if (!reading_.lexical.ascii_safe_encoding) {
+    if (auto converted = sql::to_utf8(text_, reading_.client_encoding)) {
       parsed_text_ = std::move(*converted);
       text = &parsed_text_;
     }
   }
-  sql::parse_options options{.standard_conforming_strings =
-                                 session_.state().lexical().standard_conforming_strings};
-  if (const std::size_t limit = settings_->limits.parse_bytes; limit != 0)
-    options.limit_bytes = std::min(limit, options.limit_bytes);
+  const sql::parse_options options = options_of(reading_.lexical, *settings_);
   const auto before = clock::now();
   if (text->size() <= parsed_in_place) {
     parsed_ = sql::parse(*text, options);
@@ -334,25 +373,38 @@ boost::asio::awaitable<void> interception::unparsable() {
   co_await refuse_undecided(unread);
 }
 
-// SQL's EXECUTE reaches statements that the protocol prepared, which may be anything: they are judged as if
-// they stood here.
+// SQL's EXECUTE reaches statements that the protocol prepared, which may be anything, EXECUTE among it: they
+// are judged as if they stood here.
 void interception::follow_executes() {
-  for (const sql::statement& s : parsed_.statements) {
-    const sql::statement* at = &s;
-    if (const auto* explained = at->as<sql::explain>(); explained != nullptr && explained->body)
-      at = explained->body.get();
-    const auto* execute = at->as<sql::execute>();
-    if (execute == nullptr) continue;
-    const core::suspect prepared = session_.state().prepared().statement(execute->name);
+  std::set<std::string, std::less<>> followed;
+  std::vector<std::string> names;
+  const auto collect = [&](const std::vector<sql::statement>& statements) {
+    for (const sql::statement& s : statements) {
+      for (const policies::statement_part& part : policies::parts_of(s)) {
+        if (const auto* execute = part.statement->as<sql::execute>(); execute != nullptr && part.runs)
+          names.push_back(execute->name);
+      }
+    }
+  };
+  collect(parsed_.statements);
+  while (!names.empty()) {
+    const std::string name = std::move(names.back());
+    names.pop_back();
+    if (!followed.insert(name).second) continue;
+    const core::suspect prepared = session_.state().prepared().statement(name);
     if (prepared == nullptr) continue;
-    sql::parsed inner =
-        sql::parse(prepared->text,
-                   {.standard_conforming_strings = session_.state().lexical().standard_conforming_strings});
+    std::string text = prepared->text;
+    if (!prepared->reading.lexical.ascii_safe_encoding) {
+      if (auto converted = sql::to_utf8(text, prepared->reading.client_encoding))
+        text = std::move(*converted);
+    }
+    sql::parsed inner = sql::parse(text, options_of(prepared->reading.lexical, *settings_));
     if (!inner.ok()) {  // on_unparsable decides of it, as it would of the statement itself
       parsed_.error = std::move(inner.error);
       return;
     }
-    executed_.emplace_back(prepared->text, std::move(inner));
+    collect(inner.statements);
+    executed_.emplace_back(std::move(text), std::move(inner));
   }
 }
 
@@ -607,8 +659,7 @@ report interception::to_report(const policies::refusal& refusal) const {
              .hint = refusal.hint};
   if (refusal.first != nullptr) {
     if (parsed_text_.empty())
-      out.position =
-          character_position(text_, refusal.first->at, session_.state().client_encoding() == "UTF8");
+      out.position = character_position(text_, refusal.first->at, reading_.client_encoding == "UTF8");
     out.schema = refusal.first->schema;
     out.table = refusal.first->table;
     out.column = refusal.first->column;
@@ -653,7 +704,7 @@ boost::asio::awaitable<void> interception::refuse(const report& what) {
 boost::asio::awaitable<void> interception::refuse_undecided(const report& what) {
   co_await refuse(what);
   const bool short_enough = text_.size() <= sql::parse_limit_bytes;
-  audit::audit_record record = new_record(short_enough ? sql::normalise(text_, session_.state().lexical())
+  audit::audit_record record = new_record(short_enough ? sql::normalise(text_, reading_.lexical)
                                                        : std::string(sql::command_word(text_)));
   record.verdict = verdict::block;
   session_.on().shared.audit.record(record);
@@ -749,9 +800,12 @@ void interception::remember(bool succeeded) {
   if (session_.ended()) return;
   if (succeeded) {
     // What SQL has prepared is followed by its name.
+    core::suspect whole;
     for (const sql::statement& s : parsed_.statements) {
-      if (const auto* prepared = s.as<sql::prepare>())
-        session_.state().prepared().prepared_in_sql(prepared->name, text_);
+      const auto* prepared = s.as<sql::prepare>();
+      if (prepared == nullptr) continue;
+      if (!whole) whole = std::make_shared<core::suspect_statement>(core::suspect_statement{text_, reading_});
+      session_.state().prepared().prepared_in_sql(prepared->name, whole);
     }
     const core::relation_maker me{session_.who().user, session_.application()};
     for (const sql::statement& s : parsed_.statements) {
@@ -795,7 +849,7 @@ boost::asio::awaitable<void> interception::tell_audit() {
     if (!d.statement->ddl && findings.empty() && d.decision.overridden.empty()) continue;
     if (findings.empty() && d.decision.overridden.empty())
       metrics.count_ddl("none", counted(verdict::allow, d.decision.mode));
-    audit::audit_record record = new_record(sql::normalise(d.text, session_.state().lexical()));
+    audit::audit_record record = new_record(sql::normalise(d.text, reading_.lexical));
     record.findings = findings;
     record.findings.insert(record.findings.end(), d.decision.overridden.begin(), d.decision.overridden.end());
     record.verdict = d.decision.action;

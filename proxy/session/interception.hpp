@@ -55,6 +55,7 @@ class interception {
   boost::asio::awaitable<void> put_names_first();
   boost::asio::awaitable<void> handle();
   bool names_statements() const;
+  boost::asio::awaitable<bool> find_reading();
   boost::asio::awaitable<bool> read_text();
   boost::asio::awaitable<bool> parse();
   boost::asio::awaitable<void> unparsable();
@@ -96,6 +97,7 @@ class interception {
   std::optional<core::refusal_reason> refused_;
   std::size_t length_;
   std::string text_;            // as the client wrote it
+  core::reading reading_;       // … and the server reads it
   std::string parsed_text_;     // the same in UTF-8, when the client's encoding is not safe to parse
   protocol::byte_buffer bind_;  // of an Execute: its Bind, to bind again; empty when it was too big
   sql::parsed parsed_;

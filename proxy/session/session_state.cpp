@@ -249,6 +249,7 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
 boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_session& session,
                                                                       server_dialogue& server,
                                                                       std::string_view text,
+                                                                      sql::lexical_settings lexical,
                                                                       dialogue_end end) {
   lending& lent = *session.lent();
   core::sharing& sharing = *session.state().sharing();
@@ -285,8 +286,7 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     put(probe_name, body);
   }
   // Without a text any of them may be meant.
-  const auto mentioned =
-      text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, session.state().lexical());
+  const auto mentioned = text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, lexical);
   if (mentioned) {
     for (const std::string& name : *mentioned) {
       if (const auto found = sharing.statements.find(name); found.statement) put(name, found.statement->body);

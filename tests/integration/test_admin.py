@@ -468,6 +468,7 @@ def test_set_changes_settings_until_the_next_reload(gateway):
         assert value("timeouts.client_idle") == "1s"
         with gateway.login() as client:
             assert wire.errors(client.read_rest()) == ["57P05"]
+        wait_until(lambda: gateway.metrics().sum("tidegate_clients") == 0, what="its place is free")
         admin.execute("SET limits.max_clients TO 1")
         with gateway.login():
             with pytest.raises(LoginRefused):

@@ -67,7 +67,7 @@ def told(messages: list[wire.Message]) -> str:
 
 
 # Directly it would be the 3 s of the blocker. Sanitizers, Python and a busy machine add to it; the promise proper (60 ms) is measured by bench/
-WORST = 1.0
+WORST = 1.5
 
 
 def test_application_does_not_wait_while_ddl_waits_for_a_reader(target, bystander, load):

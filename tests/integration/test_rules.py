@@ -285,6 +285,45 @@ def test_strings_that_are_not_standard(target, bystander, postgres):
     assert_kept(postgres)
 
 
+# One string to the end with standard_conforming_strings, else a second command behind it.
+TWO_WAYS = r"ALTER TABLE orders ALTER note SET DEFAULT 'a\'', DROP COLUMN note --'"
+
+
+@pytest.mark.parametrize("run", ["bind", "execute in sql"])
+@pytest.mark.parametrize("pipelined", [False, True], ids=["prepared alone", "prepared behind the SET"])
+def test_prepared_text_means_what_it_meant_when_it_was_prepared(target, bystander, postgres, run, pipelined):
+    off, on = "SET standard_conforming_strings = off", "SET standard_conforming_strings = on"
+    with target.login() as client:
+        if pipelined:
+            messages = client.sync(P(off) + B() + E() + P(TWO_WAYS, "s"))
+        else:
+            messages = client.query(off) + client.sync(P(TWO_WAYS, "s"))
+        assert wire.errors(messages) == []
+        assert wire.errors(client.query(on)) == []
+        assert wire.errors(client.sync(B("s"), E()) if run == "bind" else client.query("EXECUTE s")) == [REFUSED]
+    assert_kept(postgres)
+
+
+def test_text_behind_a_set_of_its_batch_is_read_as_the_server_reads_it(target, bystander, postgres):
+    """A server reports a changed setting ahead of ReadyForQuery, not before."""
+    with target.login() as client:
+        messages = client.sync(P("SET standard_conforming_strings = off") + B() + E() + P(TWO_WAYS) + B() + E())
+        assert wire.errors(messages) == [REFUSED]
+        client.send(P("SET standard_conforming_strings = off") + B() + E() + wire.query(TWO_WAYS))
+        assert wire.errors(client.read_until("Z")) == [REFUSED]
+        assert wire.errors(client.query(TWO_WAYS.replace("DROP COLUMN note", "ADD gone int"))) == []   # a default, since both were undone
+    assert_kept(postgres)
+
+
+def test_execute_in_a_do_block_of_ddl_that_the_protocol_prepared(target, bystander, postgres):
+    with target.login() as client:
+        assert wire.errors(client.sync(P(DROP, "s"), P("EXECUTE s", "t"))) == []
+        assert REFUSED in wire.errors(client.query("DO $$ BEGIN EXECUTE 'EXECUTE s'; END $$"))
+        assert REFUSED in wire.errors(client.query("EXECUTE t"))
+        assert REFUSED in wire.errors(client.sync(B("t"), E()))
+    assert_kept(postgres)
+
+
 def test_encodings_whose_second_bytes_are_ascii(target, bystander, postgres):
     """In SJIS 表 ends with a backslash: the quote after it is a quote."""
     with target.login(parameters={"client_encoding": "SJIS"}) as client:

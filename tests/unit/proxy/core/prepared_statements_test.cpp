@@ -1,6 +1,8 @@
 #include "proxy/core/prepared_statements.hpp"
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -9,9 +11,13 @@ namespace {
 
 const std::vector<std::byte> some_bind(20);
 
+suspect kept(std::string text) {
+  return std::make_shared<suspect_statement>(suspect_statement{std::move(text), {}});
+}
+
 // A statement that the server has.
 void keep(prepared_statements& all, std::string_view name, std::uint64_t number = 0) {
-  all.parse_sent(number, name, "DROP TABLE t");
+  all.parse_sent(number, name, kept("DROP TABLE t"));
   all.confirmed(number);
   all.sync_sent();
 }
@@ -19,13 +25,13 @@ void keep(prepared_statements& all, std::string_view name, std::uint64_t number 
 TEST(prepared_statements, are_empty_until_something_suspicious_is_sent) {
   prepared_statements all;
   EXPECT_TRUE(all.empty());
-  all.parse_sent(0, "s", "DROP TABLE t");
+  all.parse_sent(0, "s", kept("DROP TABLE t"));
   EXPECT_FALSE(all.empty());
 }
 
 TEST(prepared_statements, are_known_once_confirmed) {
   prepared_statements all;
-  all.parse_sent(0, "s", "DROP TABLE t");
+  all.parse_sent(0, "s", kept("DROP TABLE t"));
   EXPECT_EQ(all.statement("s"), nullptr);
   all.confirmed(0);
   ASSERT_NE(all.statement("s"), nullptr);
@@ -57,7 +63,7 @@ TEST(prepared_statements, a_bind_too_big_to_keep_is_still_followed) {
 
 TEST(prepared_statements, a_parse_that_the_server_skipped_never_happened) {
   prepared_statements all;
-  all.parse_sent(0, "s", "DROP TABLE t");
+  all.parse_sent(0, "s", kept("DROP TABLE t"));
   all.abandoned_before(1);
   EXPECT_EQ(all.statement("s"), nullptr);
   EXPECT_TRUE(all.empty());
@@ -77,7 +83,7 @@ TEST(prepared_statements, a_close_that_the_server_skipped_forgets_nothing) {
 TEST(prepared_statements, a_harmless_parse_that_the_server_skipped_forgets_nothing) {
   prepared_statements all;
   keep(all, "");
-  all.parse_sent(1, "", {});  // replaces the unnamed statement, if it is carried out
+  all.parse_sent(1, "", nullptr);  // replaces the unnamed statement, if it is carried out
   all.sync_sent();
   all.bind_sent(3, "", "", some_bind);
   EXPECT_TRUE(all.may_be_suspect("")) << "the batch before may fail";
@@ -88,7 +94,7 @@ TEST(prepared_statements, a_harmless_parse_that_the_server_skipped_forgets_nothi
 TEST(prepared_statements, a_harmless_parse_in_the_same_batch_decides) {
   prepared_statements all;
   keep(all, "");
-  all.parse_sent(1, "", {});
+  all.parse_sent(1, "", nullptr);
   all.bind_sent(2, "", "", some_bind);
   EXPECT_FALSE(all.may_be_suspect("")) << "if the Parse fails, the Execute is skipped as well";
 }
@@ -100,7 +106,7 @@ TEST(prepared_statements, close_and_replacement_take_effect_when_confirmed) {
   all.confirmed(1);
   EXPECT_EQ(all.statement("s"), nullptr);
   keep(all, "", 2);
-  all.parse_sent(3, "", {});
+  all.parse_sent(3, "", nullptr);
   all.confirmed(3);
   EXPECT_TRUE(all.empty());
   EXPECT_EQ(all.bytes(), 0U);
@@ -157,7 +163,7 @@ TEST(prepared_statements, a_closed_statement_lives_on_in_its_portal) {
 TEST(prepared_statements, what_they_take_is_counted_and_given_back) {
   prepared_statements all;
   for (std::uint64_t i = 0; i < 100; ++i) {
-    all.parse_sent(2 * i, "s", "DROP TABLE t");
+    all.parse_sent(2 * i, "s", kept("DROP TABLE t"));
     all.bind_sent(2 * i + 1, "p", "s", some_bind);
     if (i % 3 == 0) {
       all.abandoned_before(2 * i + 2);
@@ -180,9 +186,9 @@ TEST(prepared_statements, what_they_take_is_counted_and_given_back) {
 
 TEST(prepared_statements, prepare_in_sql_is_one_of_them) {
   prepared_statements all;
-  all.prepared_in_sql("q", "PREPARE q AS DELETE FROM t");
+  all.prepared_in_sql("q", kept("PREPARE q AS DELETE FROM t"));
   ASSERT_NE(all.statement("q"), nullptr);
-  all.prepared_in_sql("q", "PREPARE q AS SELECT 1");
+  all.prepared_in_sql("q", kept("PREPARE q AS SELECT 1"));
   EXPECT_EQ(all.statement("q")->text, "PREPARE q AS SELECT 1");
   all.bind_sent(0, "", "q", some_bind);
   EXPECT_TRUE(all.may_be_suspect(""));
@@ -192,7 +198,7 @@ TEST(prepared_statements, prepare_in_sql_is_one_of_them) {
 TEST(prepared_statements, names_are_compared_as_the_server_does) {
   const std::string same(63, 'a');
   prepared_statements all;
-  all.parse_sent(0, same + "x", "DROP TABLE t");
+  all.parse_sent(0, same + "x", kept("DROP TABLE t"));
   all.bind_sent(1, same + "p", same + "y", some_bind);
   EXPECT_TRUE(all.may_be_suspect(same + "q"));
   all.confirmed(0);

@@ -347,9 +347,9 @@ TEST(session, settings_of_the_server_are_followed) {
       r.server(parameter("standard_conforming_strings", "off") + parameter("client_encoding", "SJIS") +
                parameter("application_name", "shop"));
   EXPECT_TRUE(scan.parameter_changed);
-  EXPECT_FALSE(r.session.lexical().standard_conforming_strings);
-  EXPECT_FALSE(r.session.lexical().ascii_safe_encoding);
-  EXPECT_EQ(r.session.client_encoding(), "SJIS");
+  EXPECT_FALSE(r.session.reading().lexical.standard_conforming_strings);
+  EXPECT_FALSE(r.session.reading().lexical.ascii_safe_encoding);
+  EXPECT_EQ(r.session.reading().client_encoding, "SJIS");
   EXPECT_EQ(r.session.application_name(), "shop");
 }
 
