@@ -7,7 +7,7 @@
 // confirms them; until then lookups answer with every possibility. Requests are named by their number in the
 // pipeline (pipeline.hpp).
 
-#include "policies/sql/prefilter.hpp"
+#include "proxy/core/reading.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,12 +20,6 @@
 #include <vector>
 
 namespace tidegate::core {
-
-// What a server reads a text by.
-struct reading {
-  sql::lexical_settings lexical;
-  std::string client_encoding = "UTF8";
-};
 
 struct suspect_statement {
   std::string text;

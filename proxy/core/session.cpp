@@ -273,10 +273,8 @@ sql::lexical_settings session::lexical_now() const {
   return known != nullptr ? known->lexical : sql::lexical_settings{false, false};
 }
 
-// Settings change how a backslash and a byte beyond ASCII are read, and nothing else.
 bool session::reading_in_doubt(std::string_view text) const {
-  return reading_now() == nullptr &&
-         std::any_of(text.begin(), text.end(), [](char c) { return c == '\\' || (c & '\x80') != 0; });
+  return reading_now() == nullptr && !is_plain(text);
 }
 
 suspect session::keep(std::string_view text) const {

@@ -54,6 +54,7 @@ enum class refusal_reason : std::uint8_t {
   too_many_names,      // named statements of one client
   statement_too_long,  // to be examined
   sequence_value,      // currval() of a server that did not run nextval()
+  other_reading,       // the text would be read otherwise than when it was prepared
   names_first,         // not refused: sent on once the client's statements are there under their own names
   reading_first,       // not refused: a Parse, sent on once it is known how the server reads its text
 };

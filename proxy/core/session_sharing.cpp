@@ -141,7 +141,9 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   if (s.statements.bytes() + message.size() > limits_.named_bytes)
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::too_many_names});
   tell_names(parse.text);
-  const shared_statement_ptr statement = s.registry->intern(meaning_now(), body, effects);
+  const core::reading* known_reading = reading_now();
+  const shared_statement_ptr statement =
+      s.registry->intern(meaning_now(), known_reading != nullptr ? *known_reading : reading_, body, effects);
   make_room_for(*statement);
   const std::uint64_t number = pipeline_.next_number();
   tell_suspects(number);
@@ -247,6 +249,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   }
   const std::uint64_t batch = s.statements.batch();
   if (!s.on_server->has(*known.statement, batch)) {
+    if (known.statement->reading && *known.statement->reading != reading_)
+      return refuse_with(refusal_reason::other_reading);
     make_room_for(*known.statement);
     s.on_server->parse_sent(pipeline_.next_number(), batch, known.statement);
     own_message('P', known.statement->name, known.statement->body);

@@ -34,7 +34,8 @@ std::string_view text_of_body(const std::vector<std::byte>& body) {
 
 }  // namespace
 
-shared_statement_ptr statement_registry::intern(std::string_view meaning, std::span<const std::byte> body,
+shared_statement_ptr statement_registry::intern(std::string_view meaning, const core::reading& reading,
+                                                std::span<const std::byte> body,
                                                 sql::session_effects effects) {
   const std::hash<std::string_view> hash_of;
   const std::string_view bytes(reinterpret_cast<const char*>(body.data()), body.size());
@@ -53,6 +54,7 @@ shared_statement_ptr statement_registry::intern(std::string_view meaning, std::s
   made->name = std::string(shared_name_prefix) + std::to_string(made->id);
   made->meaning = meaning;
   made->body.assign(body.begin(), body.end());
+  if (!is_plain(text_of_body(made->body))) made->reading = reading;
   made->effects = effects;
   in.by_hash.emplace(hash, made);
   if (in.by_hash.size() >= in.sweep_at) {

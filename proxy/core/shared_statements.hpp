@@ -7,6 +7,7 @@
 // pipeline: an error makes a server skip what was sent behind it.
 
 #include "policies/sql/session_effects.hpp"
+#include "proxy/core/reading.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,9 +32,10 @@ inline constexpr std::string_view shared_name_prefix = "tidegate_";
 
 struct shared_statement {
   std::uint64_t id = 0;
-  std::string name;             // on servers
-  std::string meaning;          // what gives the text its own, besides the text
-  std::vector<std::byte> body;  // of the Parse message, behind the name: text, NUL, types
+  std::string name;                      // on servers
+  std::string meaning;                   // what gives the text its own, besides the text
+  std::vector<std::byte> body;           // of the Parse message, behind the name: text, NUL, types
+  std::optional<core::reading> reading;  // none: the text is plain
   sql::session_effects effects;
 };
 using shared_statement_ptr = std::shared_ptr<const shared_statement>;
@@ -43,8 +45,8 @@ using shared_statement_ptr = std::shared_ptr<const shared_statement>;
 class statement_registry {
  public:
   // `meaning`: the client's settings, in any form that is equal when they are.
-  shared_statement_ptr intern(std::string_view meaning, std::span<const std::byte> body,
-                              sql::session_effects effects);
+  shared_statement_ptr intern(std::string_view meaning, const core::reading& reading,
+                              std::span<const std::byte> body, sql::session_effects effects);
 
   struct statement_row {
     std::string name, text;

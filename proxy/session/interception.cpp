@@ -264,6 +264,14 @@ boost::asio::awaitable<void> interception::refuse_message() {
                  "somebody else meanwhile.",
              .hint = "Call both in one transaction, or use INSERT … RETURNING."};
       break;
+    case core::refusal_reason::other_reading:
+      why = {.sqlstate = std::string(protocol::sqlstate::invalid_sql_statement_name),
+             .message = "prepared statement was read by other settings when it was prepared",
+             .detail =
+                 "In a transaction pool it has to be prepared again on another server connection, where "
+                 "standard_conforming_strings or client_encoding would now give its text another meaning.",
+             .hint = "Prepare it again, or set both once, at login."};
+      break;
     case core::refusal_reason::too_many_names:
       why = {.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
              .message = "too many prepared statements",

@@ -265,6 +265,10 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     parse_statement(w, name, body);
     answers += 2;
   };
+  // What would be read otherwise now is not there: the server says that there is none.
+  const auto put_own = [&](std::string_view name, const core::shared_statement& statement) {
+    if (!statement.reading || *statement.reading == session.state().reading()) put(name, statement.body);
+  };
   const bool shows_all = sql::mentions_prefix(text, "pg_prepared_statement");
   if (shows_all) {
     // What the view shows is the client's own, and nothing else.
@@ -289,10 +293,10 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   const auto mentioned = text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, lexical);
   if (mentioned) {
     for (const std::string& name : *mentioned) {
-      if (const auto found = sharing.statements.find(name); found.statement) put(name, found.statement->body);
+      if (const auto found = sharing.statements.find(name); found.statement) put_own(name, *found.statement);
     }
   } else {
-    for (const auto& [name, statement] : sharing.statements.named()) put(name, statement->body);
+    for (const auto& [name, statement] : sharing.statements.named()) put_own(name, *statement);
   }
   if (answers == 0) co_return own_answer{};
   co_return co_await server.send_own(std::move(out), answers, end);

@@ -280,6 +280,25 @@ TEST_F(sharing_test, texts_of_a_client_are_bounded_in_bytes) {
   EXPECT_GT(one.session.sharing()->statements.bytes(), std::size_t{60} << 20);
 }
 
+TEST_F(sharing_test, a_text_that_would_be_read_otherwise_is_not_prepared_again) {
+  const std::string text = "SELECT 'a\\'";
+  one.client(parse(text, "s") + parse("SELECT 1", "t") + sync());
+  one.server(closed + parsed + closed + parsed + ready());
+  server_statements another;
+  one.lend(another);
+  one.session.server_parameter("standard_conforming_strings", "off");
+  one.client(core::bind("t") + sync());
+  EXPECT_EQ(one.last, client_step::done);
+  one.server(closed + parsed + bound + ready());
+  one.client(core::bind("s") + sync());
+  EXPECT_EQ(one.last, client_step::refuse);
+  EXPECT_EQ(one.why, refusal_reason::other_reading);
+  one.pending.clear();
+  one.session.server_parameter("standard_conforming_strings", "on");
+  one.client(core::bind("s") + sync());
+  EXPECT_EQ(one.last, client_step::done);
+}
+
 TEST_F(sharing_test, what_is_closed_or_fails_counts_no_more) {
   one.client(parse("SELECT 1", "a") + sync());
   one.server(closed + parsed + ready());
