@@ -2,7 +2,6 @@
 // one when it asks for something.
 
 #include "protocol/sqlstate.hpp"
-#include "proxy/log/log.hpp"
 #include "proxy/session/greeting.hpp"
 #include "proxy/session/lending.hpp"
 #include "proxy/session/server_request.hpp"
@@ -118,31 +117,12 @@ boost::asio::awaitable<bool> worker::open_first(pool::worker_pools::part& part, 
   boost::asio::steady_timer again(context_);
   while (!part.pool->greeting()) {
     if (part.pool->enter()) {
-      const auto terms = part.pool->current();
-      part.metrics->servers[metrics::server_state::connecting].add();
-      const auto began = clock::now();
-      net::deadline connect_until(context_.get_executor(), terms->connect_timeout);
-      pool::login_request request = terms->request;
-      auto server = co_await pool::log_in(std::move(request), *environment_.slow_work, connect_until);
-      part.metrics->servers[metrics::server_state::connecting].sub();
-      if (server) {
-        part.metrics->server_connections.add();
-        part.metrics->server_connect_seconds.observe(
-            std::chrono::duration<double>(clock::now() - began).count());
-        pools_->adopt(part, std::move(*server), terms->request.endpoint);
-        continue;
-      }
-      part.pool->leave();
-      const pool::login_failure& failure = server.error();
-      part.metrics->server_connect_failures[pool::counted(failure.why)].add();
+      part.pool->connecting.fetch_add(1);
+      const auto failure = co_await pools_->open_one(part);
+      if (!failure) continue;
       counters_.connections_refused[metrics::refusal_reason::server_unavailable].add();
-      log::warning<"server_login_failed">(
-          {{"database", part.pool->database},
-           {"server", terms->request.endpoint->to_string()},
-           {"sqlstate", failure.sqlstate},
-           {"why", failure.detail.empty() ? failure.message : failure.detail}});
       net::deadline say(context_.get_executor(), std::chrono::seconds(5));
-      co_await client.write(pool::to_error_response(failure), say);
+      co_await client.write(pool::to_error_response(*failure), say);
       client.transport().close();
       co_return false;
     }

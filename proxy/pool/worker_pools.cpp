@@ -195,32 +195,37 @@ void worker_pools::open_more(part& of, bool with_reserve) {
 }
 
 boost::asio::awaitable<void> worker_pools::open(server_pool_ptr pool) {
-  const auto began = clock::now();
-  const auto terms = pool->current();
   part& of = part_of(pool);
   ++of.clients;  // it stays
+  const auto failure = co_await open_one(of);
+  --of.clients;
+  if (failure) failed(pool, *failure);
+}
+
+boost::asio::awaitable<std::optional<login_failure>> worker_pools::open_one(part& of) {
+  const auto began = clock::now();
+  const auto terms = of.pool->current();
   of.metrics->servers[metrics::server_state::connecting].add();
   net::deadline until(on_.context.get_executor(), terms->connect_timeout);
   // Built first: gcc 12 destroys an aggregate twice that is made among the arguments of a co_await.
   login_request request = terms->request;
   auto login = co_await log_in(std::move(request), on_.slow_work, until);
-  --of.clients;
   of.metrics->servers[metrics::server_state::connecting].sub();
-  pool->connecting.fetch_sub(1);
+  of.pool->connecting.fetch_sub(1);
   if (!login) {
-    pool->leave();
-    of.metrics->server_connect_failures[counted(login.error().why)].add();
-    log::warning<"server_login_failed">(
-        {{"database", pool->database},
-         {"server", terms->request.endpoint->to_string()},
-         {"sqlstate", login.error().sqlstate},
-         {"why", login.error().detail.empty() ? login.error().message : login.error().detail}});
-    failed(pool, login.error());
-    co_return;
+    const login_failure& failure = login.error();
+    of.pool->leave();
+    of.metrics->server_connect_failures[counted(failure.why)].add();
+    log::warning<"server_login_failed">({{"database", of.pool->database},
+                                         {"server", terms->request.endpoint->to_string()},
+                                         {"sqlstate", failure.sqlstate},
+                                         {"why", failure.detail.empty() ? failure.message : failure.detail}});
+    co_return failure;
   }
   of.metrics->server_connections.add();
   of.metrics->server_connect_seconds.observe(seconds(clock::now() - began));
   adopt(of, std::move(*login), terms->request.endpoint);
+  co_return std::nullopt;
 }
 
 void worker_pools::adopt(part& of, logged_in_server&& login, const server_endpoint_ptr& endpoint) {

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -55,8 +56,9 @@ class worker_pools final : private net::channel_handler {
   void give_back(part& of, pooled_server_ptr server);
   // A server that must not be used again: closed, and its place given to who waits.
   void discard(part& of, pooled_server_ptr server);
-  // A server that logged in for a client's greeting. Its place was taken with enter().
-  void adopt(part& of, logged_in_server&& login, const server_endpoint_ptr& endpoint);
+  // Opens a server, which goes to who waits or becomes idle; its place was taken with enter(), and it was
+  // counted in connecting. None: it is open.
+  boost::asio::awaitable<std::optional<login_failure>> open_one(part& of);
 
   // Called every half second.
   void tick(std::chrono::steady_clock::time_point now);
@@ -82,6 +84,7 @@ class worker_pools final : private net::channel_handler {
   void arrive(const server_pool_ptr& pool, pooled_server_ptr server, const std::weak_ptr<server_taker>& to);
   void open_more(part& of, bool with_reserve = false);
   boost::asio::awaitable<void> open(server_pool_ptr pool);
+  void adopt(part& of, logged_in_server&& login, const server_endpoint_ptr& endpoint);
   void failed(const server_pool_ptr& pool, const login_failure& why);
   void close(part& of, pooled_server_ptr server);
   void lose(net::channel& gone);
