@@ -42,4 +42,11 @@ sql::qualified_name qualify(sql::qualified_name name, const std::string& schema)
   return name;
 }
 
+bool only_adds(const sql::statement& statement) {
+  return statement.as<sql::create_table>() != nullptr || statement.as<sql::create_table_as>() != nullptr ||
+         statement.as<sql::create_index>() != nullptr ||
+         statement.as<sql::refresh_materialized_view>() != nullptr ||
+         statement.as<sql::reindex>() != nullptr || statement.as<sql::truncate>() != nullptr;
+}
+
 }  // namespace tidegate::policies

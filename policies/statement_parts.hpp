@@ -22,4 +22,8 @@ std::vector<statement_part> parts_of(const sql::statement& whole);
 // `name` as a part of CREATE SCHEMA means it.
 sql::qualified_name qualify(sql::qualified_name name, const std::string& schema);
 
+// It makes something new and changes nothing that is there: no prepared statement can return anything else
+// for it.
+bool only_adds(const sql::statement& statement);
+
 }  // namespace tidegate::policies

@@ -352,6 +352,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   net::deadline connect_until(context_.get_executor(), settings.timeouts.server_connect);
   // Built first: gcc 12 destroys an aggregate twice that is made among the arguments of a co_await.
   pool::login_request request = session::request_for(client, *database, endpoint);
+  const std::string schema = session::schema_of(request);
   const bool asks_client = client.method == config::auth_method::passthrough;
   auto server =
       co_await pool::log_in(std::move(request), *environment_.slow_work, asks_client ? until : connect_until);
@@ -395,6 +396,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   start.transaction_status = transaction_status;
   start.control = control::control_target_of(*database, client.database);
   start.metrics = counted_as;
+  start.schema = shared_.schemas.of(schema);
   start.admission = std::move(std::get<admission::place>(entered));
   begin(std::move(start), client, accepted_at);
 }

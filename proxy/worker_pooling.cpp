@@ -69,8 +69,9 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
   std::erase_if(request.parameters, [](const auto& each) { return each.name == own_setting; });
   const std::string login_user = request.user;
   const std::string key = key_of(client, database, request);
+  core::schema_epoch_ptr schema = shared_.schemas.of(session::schema_of(request));
   const pool::server_pool_ptr pool =
-      shared_.pools.find_or_make(key, client.database, client.user, database.name);
+      shared_.pools.find_or_make(key, client.database, client.user, database.name, schema);
   pool->set_terms({std::move(request), database.pool, settings.timeouts.server_connect});
   pool::worker_pools::part& part = pools_->enter(pool);
   struct leave {
@@ -105,6 +106,7 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
   start.control = control::control_target_of(database, client.database);
   start.metrics = counters_.session(client.database, client.user);
   start.metrics.user->client_connections.add();
+  start.schema = pool->schema;
   start.admission = std::move(place);
   begin(std::move(start), client, accepted_at);
 }

@@ -15,12 +15,17 @@ using protocol::frame_status;
 
 // More than any server reports.
 constexpr std::size_t most_parameters = 1000;
+// 1664 columns, with names of 63 bytes.
+constexpr std::size_t longest_row_description = 160 * 1024;
+// Of a name the server looks at so many bytes (NAMEDATALEN - 1).
+constexpr std::size_t significant_bytes = 63;
 constexpr std::string_view known_types = "QPBEDCSHFXdcf";
 
 // What the session reads of an ErrorResponse, as far as its bytes are there.
 struct error_fields {
   std::array<char, 5> sqlstate{};
   bool fatal = false;
+  bool plan_stale = false;  // "cached plan must not change result type", in any language
 };
 
 error_fields fields_of(byte_view message) {
@@ -34,6 +39,7 @@ error_fields fields_of(byte_view message) {
       std::copy(text.begin(), text.end(), found.sqlstate.begin());
     if (letter == 'V')
       found.fatal = text == "FATAL" || text == "PANIC";  // S is the same in the server's language
+    if (letter == 'R') found.plan_stale = text == "RevalidateCachedQuery";
   }
   return found;
 }
@@ -116,6 +122,9 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
       if ((type == 'Q' || type == 'P') && available < total && total <= limits_.query_buffer)
         return {at, client_step::need_more, total};
       return {at, client_step::hold, total};
+    }
+    if (schema_ && !sharing_) {
+      if (const auto stop = follow_statement(bytes, at, type, total)) return *stop;
     }
     bool recorded = false;
     if (sharing_ && (type == 'P' || type == 'B' || type == 'D' || type == 'C')) {
@@ -316,7 +325,15 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
       case 't':
       case 'N':
       case 'A':
-        if (type == 'T') pipeline_.received(type);
+        if (type == 'T') {
+          const std::uint64_t before = pipeline_.answered_before();
+          if (told_.waits_for(before) && available < total && total <= longest_row_description) {
+            out.step = server_step::need_more;
+            return out;
+          }
+          pipeline_.received(type);
+          if (told_.waits()) tell_result(type, bytes.subspan(at, std::min(total, available)), before);
+        }
         break;
       case 'Z':
         if (available < total) {
@@ -336,6 +353,7 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
             return out;
           }
           pipeline_.ready(status);
+          if (told_.waits()) told_.abandoned_before(pipeline_.answered_before());
           if (follows_statements()) {
             settle('Z', before);
             if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
@@ -373,8 +391,10 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           const error_fields fields = fields_of(bytes.subspan(at, std::min(total, available)));
           if (out.errors < out.sqlstates.size()) out.sqlstates[out.errors] = fields.sqlstate;
           out.fatal = out.fatal || fields.fatal;
+          out.plan_stale = out.plan_stale || fields.plan_stale;
           ++out.errors;
         }
+        if (told_.waits()) tell_result(type, {}, before);
         if (follows_statements()) settle(type, before);
         break;
       }
@@ -386,6 +406,77 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
     }
     at += total;
   }
+}
+
+void session::follow(schema_epoch_ptr schema) {
+  schema_ = std::move(schema);
+  seen_epoch_ = schema_->now();
+}
+
+void session::stale_since(std::uint64_t epoch, std::set<std::string, std::less<>> names) {
+  seen_epoch_ = epoch;
+  stale_names_ = std::move(names);
+}
+
+bool session::is_stale(std::string_view name) const {
+  return stale_names_.contains(name.substr(0, significant_bytes));
+}
+
+void session::renewed(std::string_view name) {
+  if (const auto found = stale_names_.find(name.substr(0, significant_bytes)); found != stale_names_.end())
+    stale_names_.erase(found);
+}
+
+// Session mode: what the client is told of its statements, and those that schema changes concern.
+std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_t at, char type,
+                                                     std::size_t total) {
+  if (type != 'B' && type != 'D' && type != 'P' && type != 'C') return std::nullopt;
+  const std::size_t available = std::min(total, bytes.size() - at);
+  std::size_t field = protocol::frame_header_size;
+  const byte_view front = bytes.subspan(at, available);
+  if (type == 'P') {
+    has_named_ = has_named_ || available <= field || front[field] != std::byte{0};
+    return std::nullopt;
+  }
+  if (type == 'B') {
+    const std::uint64_t now = schema_->now();
+    if ((now == seen_epoch_ && stale_names_.empty()) || !pipeline_.at_rest()) return std::nullopt;
+    if (!has_named_) {
+      seen_epoch_ = now;
+      return std::nullopt;
+    }
+  } else {
+    if (total <= field + 1 || pipeline_.skipping()) return std::nullopt;
+    if (available == field) return client_scan{at, client_step::need_more, field + 1};
+    if (static_cast<char>(front[field]) != 'S' || (type == 'C' && told_.empty())) return std::nullopt;
+    ++field;
+  }
+  std::string_view portal, name;
+  if ((type == 'B' && !take_string(front, field, portal)) || !take_string(front, field, name)) {
+    if (available < std::min(total, longest_held))
+      return client_scan{at, client_step::need_more, std::min(total, longest_held)};
+    return std::nullopt;  // the server says what is wrong with it
+  }
+  if (name.empty()) return std::nullopt;
+  if (type == 'B') {
+    if (schema_->now() == seen_epoch_ && !is_stale(name)) return std::nullopt;
+    renewal_name_ = name;
+    return client_scan{at, client_step::renew};
+  }
+  if (type == 'D')
+    told_.asked(pipeline_.next_number(), name, seen_epoch_);
+  else
+    told_.close_sent(pipeline_.next_number(), name);
+  return std::nullopt;
+}
+
+// An answer, if it is one, of a Describe or Close that told_ waits for.
+void session::tell_result(char type, byte_view message, std::uint64_t before) {
+  if (type == 'E') return told_.abandoned_before(pipeline_.answered_before());
+  if (!told_.waits_for(before) || pipeline_.answered_before() == before) return;
+  told_.answered(before, type == 'T'   ? shape_of(message)
+                         : type == 'n' ? result_shape::no_rows
+                                       : result_shape::unknown);
 }
 
 void session::watch(new_relations& relations, std::string database, std::string user) {

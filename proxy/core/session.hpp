@@ -11,7 +11,9 @@
 #include "proxy/core/new_relations.hpp"
 #include "proxy/core/pipeline.hpp"
 #include "proxy/core/prepared_statements.hpp"
+#include "proxy/core/schema_epochs.hpp"
 #include "proxy/core/shared_statements.hpp"
+#include "proxy/core/told_results.hpp"
 
 #include <algorithm>
 #include <array>
@@ -38,6 +40,7 @@ enum class client_step : std::uint8_t {
   discard,    // the next `length` bytes are dropped (the rest of an over-long message, or a batch skipped by
               // the gateway)
   too_long,  // a Query or Parse beyond the bound: its first bytes are left; it is to be refused and discarded
+  renew,     // what is left starts with a Bind of renewal_name(), which a schema change may have made stale
   malformed,  // no PostgreSQL message can start like this: the connection is beyond repair
   // When servers are shared only:
   replace,    // the next `length` bytes are dropped and replacement() goes to the server in their place
@@ -54,6 +57,7 @@ enum class refusal_reason : std::uint8_t {
   too_many_names,      // named statements of one client
   statement_too_long,  // to be examined
   sequence_value,      // currval() of a server that did not run nextval()
+  result_changed,      // by a schema change, from what the client was told
   other_reading,       // the text would be read otherwise than when it was prepared
   names_first,         // not refused: sent on once the client's statements are there under their own names
   reading_first,       // not refused: a Parse, sent on once it is known how the server reads its text
@@ -83,6 +87,7 @@ struct server_scan {
   std::uint32_t errors = 0;                        // ErrorResponses
   std::array<std::array<char, 5>, 4> sqlstates{};  // of the first of them; NULs when it was not to be seen
   bool parameter_changed = false;
+  bool plan_stale = false;  // one of them said that a prepared statement's result has changed
   bool fatal = false;  // a FATAL or PANIC was among the errors: the server is about to end the connection
 };
 
@@ -154,6 +159,18 @@ class session {
   // Servers are lent to this client: from here on its statements are named for all of them.
   void share(statement_registry& registry, std::shared_ptr<const std::vector<std::string>> listed_functions,
              std::size_t server_statements);
+  // From here on, schema changes are followed: prepared statements that they make stale are renewed.
+  void follow(schema_epoch_ptr schema);
+  // Null: they are not.
+  core::schema_epoch* schema() { return schema_.get(); }
+  const std::string& renewal_name() const { return renewal_name_; }
+  told_results& told() { return told_; }
+  // Session mode: the schema changes up to this epoch concern the statements of these names, as the server
+  // keeps them; each is looked at before its next Bind.
+  void stale_since(std::uint64_t epoch, std::set<std::string, std::less<>> names);
+  bool is_stale(std::string_view name) const;
+  void renewed(std::string_view name);
+  std::uint64_t seen_epoch() const { return seen_epoch_; }
   const session_limits& limits() const { return limits_; }
   core::sharing* sharing() { return sharing_.get(); }
   const core::sharing* sharing() const { return sharing_.get(); }
@@ -184,6 +201,8 @@ class session {
   bool inside_server_message() const { return server_rest_ != 0; }
 
  private:
+  std::optional<client_scan> follow_statement(byte_view bytes, std::size_t at, char type, std::size_t total);
+  void tell_result(char type, byte_view message, std::uint64_t before);
   bool suspicious(std::string_view text) const;
   const core::reading* reading_now() const;
   sql::lexical_settings lexical_now() const;
@@ -229,6 +248,12 @@ class session {
   std::string database_, user_;
   bool discarding_ = false;
   bool gate_passed_ = false;
+  schema_epoch_ptr schema_;
+  std::uint64_t seen_epoch_ = 0;
+  std::set<std::string, std::less<>> stale_names_;
+  bool has_named_ = false;  // session mode: it has prepared statements with names
+  told_results told_;
+  std::string renewal_name_;
   std::unique_ptr<core::sharing> sharing_;
   std::vector<std::byte> replacement_;
   std::optional<refusal_reason> refused_;  // of the message that track() has stopped

@@ -98,6 +98,7 @@ session::shared_as session::share_message(byte_view bytes, std::size_t at, char 
   if (replacement_.capacity() > largest_replacement_kept) replacement_ = {};
   replacement_.clear();
   if (pipeline_.skipping()) return shared_as::it_is;
+  if (schema_ && pipeline_.at_rest()) sharing_->on_server->renew(schema_->now());
   if (type == 'P') return share_parse(bytes.subspan(at, total), at, examine, stop);
   return share_named(bytes, at, type, total, stop);
 }
@@ -215,6 +216,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (s.names_put && s.statements.find(name).is == client_statements::answer::found)
       s.closed_meanwhile.emplace(name);
     s.statements.close_sent(pipeline_.next_number(), name);
+    told_.close_sent(pipeline_.next_number(), name);
     // The server has it under another name: closing what is not there is no error. Names of ours stay.
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
@@ -247,6 +249,14 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (name.starts_with(shared_name_prefix)) return refuse_with(refusal_reason::name_unknown);
     return shared_as::it_is;
   }
+  if (type == 'B' && s.on_server->epoch() != seen_epoch_) {
+    const auto told = told_.find(name);
+    if (told && told->epoch != s.on_server->epoch()) {
+      renewal_name_ = name;
+      return stop_with({at, client_step::renew});
+    }
+    if (told && told->outdated) return refuse_with(refusal_reason::result_changed);
+  }
   const std::uint64_t batch = s.statements.batch();
   if (!s.on_server->has(*known.statement, batch)) {
     if (known.statement->reading && *known.statement->reading != reading_)
@@ -272,6 +282,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     }
     prepared_.bind_sent(pipeline_.next_number(), portal, name, bound);
   }
+  if (type == 'D') told_.asked(pipeline_.next_number(), name, s.on_server->epoch());
   pipeline_.sent(type);
   return stop_with({at, client_step::replace, field});
 }

@@ -68,6 +68,14 @@ class statement_registry {
 // Which of them one server has. Belongs to the server; told by the session that it is lent to.
 class server_statements {
  public:
+  // Under a later epoch than they were prepared under (schema_epochs.hpp), none of them counts any more: each
+  // is prepared anew before it is used.
+  void renew(std::uint64_t now) {
+    if (epoch_ != now) forget_all();
+    epoch_ = now;
+  }
+  std::uint64_t epoch() const { return epoch_; }
+
   // Sent before in the same batch, or confirmed: a message that names it may be sent now.
   bool has(const shared_statement& statement, std::uint64_t batch) const;
   void used(const shared_statement& statement, std::uint64_t batch);
@@ -102,6 +110,7 @@ class server_statements {
   std::unordered_map<std::uint64_t, pending*>
       latest_;             // of those, by id: deep pipelines are asked about each
   std::size_t bytes_ = 0;  // of the texts, pending ones included
+  std::uint64_t epoch_ = 0;
 };
 
 // The statements of one client, by its own names.

@@ -134,6 +134,15 @@ template <>
 inline constexpr auto words_of<attempt_outcome> =
     std::to_array<std::string_view>({"succeeded", "lock_timeout", "deadlock", "hold_budget", "failed"});
 
+// Of a prepared statement that a schema change may have made stale.
+enum class renewal_result : std::uint8_t {
+  renewed,         // prepared anew, or seen to return what the client was told
+  result_changed,  // it returns something else: the client is told
+};
+template <>
+inline constexpr auto words_of<renewal_result> = std::to_array<std::string_view>({"renewed",
+                                                                                  "result_changed"});
+
 enum class clamped_setting : std::uint8_t {
   lock_timeout,
   statement_timeout,

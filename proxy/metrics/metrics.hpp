@@ -56,6 +56,7 @@ struct metric_description {
   X(buffered_bytes,                    gauge,     "",                       "Bytes held because the other side does not take them.") \
   X(held_query_bytes,                  gauge,     "",                       "Bytes of statements held to be examined or until a gate opens.") \
   X(errors_total,                      counter,   "sqlstate_class",         "ErrorResponses sent to clients, by the first two characters of SQLSTATE.") \
+  X(statement_renewals_total,          counter,   "database,result",        "Prepared statements that were looked at again because of a schema change.") \
   X(lock_timeouts_total,               counter,   "database",               "Statements of clients that failed with 55P03.") \
   X(statements_classified_total,       counter,   "class",                  "Statements by what the gateway took them for.") \
   X(statements_parsed_total,           counter,   "database",               "Texts given to the parser.") \

@@ -177,6 +177,7 @@ void add_database_families(family_set& out, std::string_view name, const databas
   timed(metric::server_connect_seconds, &database_metrics::server_connect_seconds);
   timed(metric::query_seconds, &database_metrics::query_seconds);
   timed(metric::transaction_seconds, &database_metrics::transaction_seconds);
+  labelled(metric::statement_renewals_total, "result", &database_metrics::statement_renewals);
   plain(metric::lock_timeouts_total, &database_metrics::lock_timeouts);
   plain(metric::statements_parsed_total, &database_metrics::statements_parsed);
   timed(metric::ddl_seconds, &database_metrics::ddl_seconds);

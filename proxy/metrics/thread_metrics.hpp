@@ -49,6 +49,7 @@ struct database_metrics {
   counter statements_parsed;
   histogram<long_bounds> ddl_seconds;
   by<counter, attempt_outcome> ddl_attempts;
+  by<counter, renewal_result> statement_renewals;
   gauge ddl_waiting;
   histogram<latency_bounds> ddl_lock_wait_seconds;
   histogram<latency_bounds> ddl_lock_held_seconds;

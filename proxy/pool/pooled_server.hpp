@@ -40,6 +40,7 @@ struct pooled_server {
   std::uint64_t last_drew = 0;    // who ran something on it that may have called nextval()
   std::chrono::steady_clock::time_point made, idle_since, checked;
   std::chrono::system_clock::time_point made_at;
+  std::uint64_t made_epoch = 0;  // schema_epochs.hpp: when it logged in
   bool close_needed = false;     // at the next rest
   protocol::byte_buffer unread;  // while idle: an incomplete message
 };

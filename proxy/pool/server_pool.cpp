@@ -78,12 +78,13 @@ std::optional<std::chrono::steady_clock::time_point> server_pool::oldest() const
 }
 
 server_pool_ptr server_pools::find_or_make(const std::string& key, const std::string& database,
-                                           const std::string& user, const std::string& entry) {
+                                           const std::string& user, const std::string& entry,
+                                           core::schema_epoch_ptr schema) {
   const std::lock_guard lock(guard_);
   std::weak_ptr<server_pool>& slot = by_key_[key];
   if (auto known = slot.lock()) return known;
   std::erase_if(by_key_, [&key](const auto& each) { return each.first != key && each.second.expired(); });
-  auto made = std::make_shared<server_pool>(database, user, entry);
+  auto made = std::make_shared<server_pool>(database, user, entry, std::move(schema));
   by_key_[key] = made;
   return made;
 }

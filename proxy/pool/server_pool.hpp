@@ -7,6 +7,7 @@
 // that RESET on the server means what it meant to the client.
 
 #include "config/settings.hpp"
+#include "proxy/core/schema_epochs.hpp"
 #include "proxy/pool/pooled_server.hpp"
 #include "proxy/pool/server_login.hpp"
 
@@ -44,11 +45,16 @@ using waiter_ptr = std::shared_ptr<waiter>;
 
 class server_pool {
  public:
-  server_pool(std::string of_database, std::string of_user, std::string of_entry)
-      : database(std::move(of_database)), user(std::move(of_user)), entry(std::move(of_entry)) {}
+  server_pool(std::string of_database, std::string of_user, std::string of_entry,
+              core::schema_epoch_ptr of_schema)
+      : database(std::move(of_database)),
+        user(std::move(of_user)),
+        entry(std::move(of_entry)),
+        schema(std::move(of_schema)) {}
 
   const std::string database, user;  // as the clients ask for them
   const std::string entry;           // the configuration's name, for metrics
+  const core::schema_epoch_ptr schema;
 
   // How the next server is logged in, and the bounds. Each client's login brings the latest.
   struct terms {
@@ -99,7 +105,7 @@ using server_pool_ptr = std::shared_ptr<server_pool>;
 class server_pools {
  public:
   server_pool_ptr find_or_make(const std::string& key, const std::string& database, const std::string& user,
-                               const std::string& entry);
+                               const std::string& entry, core::schema_epoch_ptr schema);
   // After a reload: the bounds of pools that are there.
   void set_bounds(const config::settings& settings);
 

@@ -19,6 +19,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t longest_idle_message = 64 * 1024;
+constexpr auto time_between_replacements = std::chrono::milliseconds(500);
 // A server that has not answered the pool's Sync for so long is given up.
 constexpr auto check_timeout = std::chrono::seconds(15);
 
@@ -108,10 +109,20 @@ waiter_ptr worker_pools::wait(part& of, std::weak_ptr<server_taker> taker) {
 void worker_pools::give_back(part& of, pooled_server_ptr server) {
   of.used = server->idle_since = on_.poller.now();
   server->channel.set_handler(*this);
-  if (server->close_needed || closed_ || server->channel.broken()) return discard(of, std::move(server));
+  if (server->close_needed || closed_ || server->channel.broken() || replace_now(of, *server, of.used))
+    return discard(of, std::move(server));
   on_.poller.set_reading(server->channel, true);
   put_idle(of, std::move(server));
   if (of.pool->waiting() != 0) serve(of);
+}
+
+// What functions of a server have cached of the schema (plpgsql's types of rows) does not follow every
+// change: servers that are older are replaced, one after the other.
+bool worker_pools::replace_now(part& of, const pooled_server& server, clock::time_point now) {
+  if (server.made_epoch == of.pool->schema->now() || now - of.replaced < time_between_replacements)
+    return false;
+  of.replaced = now;
+  return true;
 }
 
 void worker_pools::put_idle(part& of, pooled_server_ptr server) {
@@ -232,6 +243,7 @@ void worker_pools::adopt(part& of, logged_in_server&& login, const server_endpoi
   const bool odd = !login.leftover.empty() || login.transaction_status != 'I';
   auto server = make_server(std::move(login), endpoint);
   server->channel.set_handler(*this);
+  server->made_epoch = of.pool->schema->now();
   of.metrics->servers[metrics::server_state::active].add();
   on_.poller.add(server->channel);
   if (odd || closed_) return discard(of, std::move(server));
@@ -268,7 +280,8 @@ void worker_pools::tick(clock::time_point now) {
           config::milliseconds(bounds.lifetime.count() / 10 * static_cast<long>(server->id % 16) / 16);
       const bool old = passed(server->made, bounds.lifetime - jitter);
       const bool unused = spare > 0 && passed(server->idle_since, bounds.idle_timeout);
-      if (!old && !unused && !server->close_needed) continue;
+      const bool stale = replace_now(*of, *server, now);
+      if (!old && !unused && !stale && !server->close_needed) continue;
       gone.push_back(&server->channel);
       if (spare > 0) --spare;
     }

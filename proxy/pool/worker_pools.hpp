@@ -43,6 +43,7 @@ class worker_pools final : private net::channel_handler {
     std::vector<pooled_server_ptr> checking;  // asked whether they are still there: nobody gets them now
     unsigned clients = 0;
     std::chrono::steady_clock::time_point used;
+    std::chrono::steady_clock::time_point replaced;  // when a server went for its age in schema epochs
     metrics::database_metrics* metrics = nullptr;
   };
   part& enter(const server_pool_ptr& pool);  // a client of the pool came
@@ -79,6 +80,7 @@ class worker_pools final : private net::channel_handler {
 
   part& part_of(const server_pool_ptr& pool);
   void put_idle(part& of, pooled_server_ptr server);
+  static bool replace_now(part& of, const pooled_server& server, std::chrono::steady_clock::time_point now);
   void serve(part& of);
   void hand_over(part& of, pooled_server_ptr server, const waiter_ptr& to);
   void arrive(const server_pool_ptr& pool, pooled_server_ptr server, const std::weak_ptr<server_taker>& to);

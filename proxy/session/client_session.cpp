@@ -8,6 +8,7 @@
 #include "proxy/session/lending.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/setting_bounds.hpp"
+#include "proxy/session/statement_renewal.hpp"
 
 #include <atomic>
 #include <utility>
@@ -81,6 +82,7 @@ client_session::client_session(environment& on, session_start start)
   }
   core_.pipeline().set_status(static_cast<core::transaction_status>(start.transaction_status));
   core_.watch(on_.shared.new_relations, who_.database, who_.user);
+  if (start.schema && !who_.replication) core_.follow(std::move(start.schema));
   const auto settings = on_.shared.settings.load();
   examine_ = settings->policies.policy.mode != policies::policy_mode::off;
   bounds_ = has_setting_bounds(*settings);
@@ -317,6 +319,9 @@ core::byte_view client_session::relay_to_server(core::byte_view bytes) {
         intercept(bytes.first(protocol::frame_header_size), core::refusal_reason::statement_too_long,
                   scan.length);
         break;
+      case core::client_step::renew:
+        renew();
+        return bytes;
       case core::client_step::wait:
         waits_for_answers_ = true;
         return bytes;
@@ -383,6 +388,19 @@ void client_session::intercept(core::byte_view message, std::optional<core::refu
         else
           self->interception_done();
       });
+}
+
+// The Bind that is left waits until its statement was looked at.
+void client_session::renew() {
+  phase_ = phase::draining;
+  boost::asio::co_spawn(
+      on_.context,
+      [self = shared_from_this()]() -> boost::asio::awaitable<void> {
+        // Not inside the poller's call that found the statement.
+        co_await boost::asio::post(self->on_.context, boost::asio::use_awaitable);
+        co_await renew_statement(*self);
+      },
+      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
 }
 
 void client_session::interception_done() {
@@ -533,6 +551,7 @@ void client_session::server_answered(const core::server_scan& scan) {
       server_->close_needed = true;
     if (sqlstate == protocol::sqlstate::lock_not_available) metrics_.database->lock_timeouts.add();
   }
+  if (scan.plan_stale && core_.schema() != nullptr) core_.schema()->noticed(clock::now());
   if (!scan.ready) return;
   const auto now = on_.poller.now();
   last_activity_ = now;
@@ -541,6 +560,7 @@ void client_session::server_answered(const core::server_scan& scan) {
   const auto status = core_.pipeline().status();
   if (status == core::transaction_status::idle) {
     ++transactions_;
+    if (std::exchange(schema_changes_, false)) core_.schema()->changed();
     metrics_.user->transactions.add();
     if (in_transaction_since_)
       metrics_.database->transaction_seconds.observe(
@@ -685,6 +705,12 @@ void client_session::note_cancel_request() {
 }
 
 // ---- primitives of interceptions ----
+
+void client_session::schema_changed() {
+  if (core_.schema() == nullptr) return;
+  core_.schema()->changed();
+  schema_changes_ = !core_.pipeline().at_rest();
+}
 
 session_memory& client_session::memory() {
   if (!memory_) memory_ = std::make_unique<session_memory>();

@@ -52,6 +52,7 @@ struct session_start {
   pool::cancel_registration cancel;
   std::optional<control::control_target> control;  // none: the gateway has no facts of this database
   metrics::session_metrics metrics;
+  core::schema_epoch_ptr schema;    // of the database on its server
   std::shared_ptr<void> admission;  // its places in the limits; given back when the session ends
 };
 
@@ -131,6 +132,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   // Runs a statement of ours once the client's transaction has ended: what was set before it began is put
   // back then.
   void run_when_at_rest(std::string sql) { owed_ = std::move(sql); }
+  // The client's statement has changed the schema, or will when its transaction is committed.
+  void schema_changed();
   // What decisions remember of this session; made on first use.
   session_memory& memory();
 
@@ -182,6 +185,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void relay_pending();
   void intercept(core::byte_view message, std::optional<core::refusal_reason> refused, std::size_t length);
   void interception_done();
+  void renew();
   void hold(core::byte_view message);
   void fail_copy(char type);
   void hold_is_over();
@@ -231,7 +235,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool waits_for_answers_ = false;  // what is pending depends on them
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
-  std::string owed_;  // of run_when_at_rest; empty: nothing
+  bool schema_changes_ = false;  // again when the transaction at hand is committed
+  std::string owed_;             // of run_when_at_rest; empty: nothing
   std::uint64_t errors_seen_ = 0;
   std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next
   std::chrono::steady_clock::time_point last_activity_;

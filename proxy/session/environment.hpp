@@ -7,6 +7,7 @@
 #include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/new_relations.hpp"
+#include "proxy/core/schema_epochs.hpp"
 #include "proxy/core/shared_statements.hpp"
 #include "proxy/metrics/registry.hpp"
 #include "proxy/net/poller.hpp"
@@ -37,6 +38,7 @@ struct shared_services {
   metrics::registry& metrics;
   admin::console_state& admin;
   core::statement_registry statements{};  // of transaction pools
+  core::schema_epochs schemas{};
   pool::server_pools pools{};
 };
 

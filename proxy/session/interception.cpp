@@ -264,6 +264,13 @@ boost::asio::awaitable<void> interception::refuse_message() {
                  "somebody else meanwhile.",
              .hint = "Call both in one transaction, or use INSERT … RETURNING."};
       break;
+    case core::refusal_reason::result_changed:
+      why = {.sqlstate = std::string(protocol::sqlstate::feature_not_supported),
+             .message = "cached plan must not change result type",
+             .detail =
+                 "A schema change has given the prepared statement another result than the client was told.",
+             .hint = "Prepare it again."};
+      break;
     case core::refusal_reason::other_reading:
       why = {.sqlstate = std::string(protocol::sqlstate::invalid_sql_statement_name),
              .message = "prepared statement was read by other settings when it was prepared",
@@ -815,6 +822,10 @@ void interception::remember(bool succeeded) {
       if (!whole) whole = std::make_shared<core::suspect_statement>(core::suspect_statement{text_, reading_});
       session_.state().prepared().prepared_in_sql(prepared->name, whole);
     }
+    const auto changes_schema = [](const sql::statement& s) { return s.ddl && !policies::only_adds(s); };
+    if (std::any_of(decisions_.begin(), decisions_.end(),
+                    [&](const decided& d) { return changes_schema(*d.statement); }))
+      session_.schema_changed();
     const core::relation_maker me{session_.who().user, session_.application()};
     for (const sql::statement& s : parsed_.statements) {
       const sql::qualified_name* made = nullptr;

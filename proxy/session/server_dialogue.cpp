@@ -104,6 +104,12 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(expec
       case '3':
         ++closes;
         break;
+      case 'T':
+        answer.result = core::shape_of(*message);
+        break;
+      case 'n':
+        answer.result = core::result_shape::no_rows;
+        break;
       case '2':
         answer.rows.emplace_back();
         break;

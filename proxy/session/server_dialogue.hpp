@@ -33,6 +33,7 @@ struct own_answer {
   std::vector<control::text_rows> rows;  // of each statement that ran
   protocol::byte_buffer error;           // the server's ErrorResponse, whole; empty: all went well
   std::string sqlstate;                  // of it
+  core::result_shape result = core::result_shape::unknown;  // of the last Describe
 
   bool ok() const { return error.empty(); }
 };
@@ -71,7 +72,8 @@ class server_dialogue {
   boost::asio::awaitable<bool> synchronise();
   // Whether the server's own parser takes the text (hazards.md, on_unparsable). The error, if it does not.
   boost::asio::awaitable<std::optional<own_answer>> try_parse(std::string_view text, dialogue_end end);
-  // Sends Parse and Close messages of the gateway's own, which bring so many answers.
+  // Sends Parse, Describe and Close messages of the gateway's own; so many of them are of Parse and Close,
+  // the last one too.
   boost::asio::awaitable<std::optional<own_answer>> send_own(protocol::byte_buffer messages,
                                                              std::size_t answers, dialogue_end end);
   // Makes the server fail what surrounds the next statement, so that its state is what the client is told: a

@@ -33,4 +33,8 @@ pool::login_request request_for(accepted_client& client, const config::database_
   return request;
 }
 
+std::string schema_of(const pool::login_request& request) {
+  return request.endpoint->to_string() + "/" + request.database;
+}
+
 }  // namespace tidegate::session

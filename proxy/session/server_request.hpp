@@ -7,6 +7,8 @@
 #include "proxy/pool/server_login.hpp"
 #include "proxy/session/client_handshake.hpp"
 
+#include <string>
+
 namespace tidegate::session {
 
 // The client must stay where it is while the login runs (passthrough asks it). Credentials, in this order:
@@ -15,5 +17,8 @@ namespace tidegate::session {
 // SCRAM exchange; none.
 pool::login_request request_for(accepted_client& client, const config::database_settings& database,
                                 pool::server_endpoint_ptr endpoint);
+
+// What tells the database on its server apart from others (schema_epochs.hpp).
+std::string schema_of(const pool::login_request& request);
 
 }  // namespace tidegate::session
