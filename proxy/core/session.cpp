@@ -123,7 +123,7 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
         return {at, client_step::need_more, total};
       return {at, client_step::hold, total};
     }
-    if (schema_ && !sharing_) {
+    if (schema_ && !sharing_ && concerns_schema(type, bytes.subspan(at), total)) {
       if (const auto stop = follow_statement(bytes, at, type, total)) return *stop;
     }
     bool recorded = false;
@@ -430,7 +430,6 @@ void session::renewed(std::string_view name) {
 // Session mode: what the client is told of its statements, and those that schema changes concern.
 std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_t at, char type,
                                                      std::size_t total) {
-  if (type != 'B' && type != 'D' && type != 'P' && type != 'C') return std::nullopt;
   const std::size_t available = std::min(total, bytes.size() - at);
   std::size_t field = protocol::frame_header_size;
   const byte_view front = bytes.subspan(at, available);
@@ -439,10 +438,9 @@ std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_
     return std::nullopt;
   }
   if (type == 'B') {
-    const std::uint64_t now = schema_->now();
-    if ((now == seen_epoch_ && stale_names_.empty()) || !pipeline_.at_rest()) return std::nullopt;
+    if (!pipeline_.at_rest()) return std::nullopt;
     if (!has_named_) {
-      seen_epoch_ = now;
+      seen_epoch_ = schema_->now();
       return std::nullopt;
     }
   } else {

@@ -201,6 +201,21 @@ class session {
   bool inside_server_message() const { return server_rest_ != 0; }
 
  private:
+  // Most messages don't: a Bind while the schema stays as it is, a Describe of a portal.
+  bool concerns_schema(char type, byte_view front, std::size_t total) const {
+    constexpr std::size_t head = 5;
+    switch (type) {
+      case 'B':
+        return schema_->now() != seen_epoch_ || !stale_names_.empty();
+      case 'P':
+        return !has_named_;
+      case 'C':
+      case 'D':
+        return total > head && (front.size() <= head || static_cast<char>(front[head]) == 'S');
+      default:
+        return false;
+    }
+  }
   std::optional<client_scan> follow_statement(byte_view bytes, std::size_t at, char type, std::size_t total);
   void tell_result(char type, byte_view message, std::uint64_t before);
   bool suspicious(std::string_view text) const;
