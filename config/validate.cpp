@@ -85,16 +85,6 @@ void validate_auth(const settings& all, reading& into) {
   }
 }
 
-void validate_relay(const settings& all, reading& into) {
-  if (all.relay != relay_mode::io_uring) return;
-  for (const database_settings& database : all.databases) {
-    if (database.pool.mode == pool_mode::transaction)
-      into.refuse("databases." + database.name + ".pool.mode",
-                  "transaction pools can't be carried by io_uring yet",
-                  "write relay: epoll, or mode: session");
-  }
-}
-
 void validate_admin(const settings& all, reading& into) {
   for (const std::string& alias : all.admin.aliases) {
     const bool is_taken = alias == "*" || std::ranges::any_of(all.databases, [&](const auto& database) {
@@ -134,7 +124,6 @@ void validate(const settings& all, reading& into) {
   validate_listen(all, into);
   validate_auth(all, into);
   validate_admin(all, into);
-  validate_relay(all, into);
   for (const database_settings& database : all.databases) validate_database(database, into);
 }
 

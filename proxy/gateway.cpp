@@ -80,19 +80,9 @@ bool needs_restart(const config::settings& before, const config::settings& after
          before.relay != after.relay;
 }
 
-bool has_transaction_pool(const config::settings& settings) {
-  return std::any_of(settings.databases.begin(), settings.databases.end(),
-                     [](const auto& entry) { return entry.pool.mode == config::pool_mode::transaction; });
-}
-
-// Servers of transaction pools move between threads, which io_uring's poller can't give away.
 net::relay choose_relay(const config::settings& settings) {
   const config::relay_mode wanted = settings.relay;
   if (wanted == config::relay_mode::epoll) return net::relay::epoll;
-  if (wanted == config::relay_mode::automatic && has_transaction_pool(settings)) {
-    log::info<"relay_without_io_uring">({{"why", "a database has pool.mode: transaction"}});
-    return net::relay::epoll;
-  }
   const std::string obstacle = net::io_uring_obstacle();
   if (obstacle.empty()) return net::relay::io_uring;
   if (wanted == config::relay_mode::io_uring)
@@ -284,8 +274,6 @@ class gateway::impl {
       if (!runtime) throw gateway_failure(runtime.error().why);
       if (fresh->listen.size() != settings_->listen.size())
         throw gateway_failure("the number of listen entries can't change while serving");
-      if (relay_by_ == net::relay::io_uring && has_transaction_pool(*fresh))
-        throw gateway_failure("pool.mode: transaction needs a start with relay: epoll or auto");
       reload_logs(*fresh);
       if (needs_restart(*settings_, *fresh))
         log::warning<"reload_needs_restart">(

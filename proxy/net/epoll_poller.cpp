@@ -101,11 +101,13 @@ class epoll_poller final : public poller {
     c.stream_.close();  // leaves epoll with its last descriptor
   }
 
-  void release(channel& c) override {
-    if (!c.registered_) return;
-    forget(c);
-    if (!c.hung_up_ && !c.broken_)
-      ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+  void release(channel& c, released done) override {
+    if (c.registered_) {
+      forget(c);
+      if (!c.hung_up_ && !c.broken_)
+        ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+    }
+    boost::asio::post(context_, [done = std::move(done)] { done({}); });
   }
 
   std::chrono::steady_clock::time_point now() const override { return now_; }

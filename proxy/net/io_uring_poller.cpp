@@ -67,6 +67,7 @@ struct alignas(8) ring_seat {
   std::uint32_t first_piece = no_piece, last_piece = no_piece;
   std::optional<int> short_result;  // of a send that took less than all
   unsigned peer_state = 0;          // hang-ups and errors seen
+  poller::released released;        // to be called when it is no longer in use
   progress receiving = progress::none;
   progress watching_peer = progress::none;
   progress watching_room = progress::none;
@@ -133,7 +134,16 @@ class io_uring_poller final : public poller {
       ::shutdown(c.stream_.descriptor, SHUT_WR);
   }
 
-  void release(channel& c) override { remove(c); }
+  void release(channel& c, released done) override {
+    if (c.stream_.ssl) return tls_->release(c, std::move(done));
+    if (!c.registered_) return boost::asio::post(context_, [done = std::move(done)] { done({}); });
+    if (c.seat_->collected != 0) know_what_is_unsent();
+    c.registered_ = false;
+    ring_seat& seat = *std::exchange(c.seat_, nullptr);
+    seat.of = nullptr;
+    seat.released = std::move(done);
+    note(seat);
+  }
 
   void remove(channel& c) override {
     if (c.stream_.ssl) return tls_->remove(c);
@@ -270,6 +280,10 @@ class io_uring_poller final : public poller {
       note(seat);
     }
     channel* to = seat.of;
+    if (to == nullptr && seat.released && c.result > 0) {
+      const auto bytes = ring_.received(c);
+      seat.early.insert(seat.early.end(), bytes.begin(), bytes.end());
+    }
     if (to == nullptr || to->broken_ || to->read_ended_) return;
     if (c.result > 0) {
       const auto bytes = ring_.received(c);
@@ -448,9 +462,17 @@ class io_uring_poller final : public poller {
         send_unsent(*seat.of);
       if (seat.of != nullptr && seat.peer_state != 0) judge(*seat.of, seat.peer_state);
       ask(seat);
-      if (seat.of == nullptr && !seat.in_use() && !seat.is_noted) seats_.erase(&seat);
+      if (seat.of == nullptr && !seat.in_use() && !seat.is_noted) forget(seat);
     }
     noted_.clear();
+  }
+
+  void forget(ring_seat& seat) {
+    if (seat.released) {
+      boost::asio::post(context_, [done = std::move(seat.released),
+                                   unread = std::move(seat.early)]() mutable { done(std::move(unread)); });
+    }
+    seats_.erase(&seat);
   }
 
   // While the receive runs, it tells of all that happens to the peer.

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -94,10 +95,12 @@ class poller {
   // next turn at the latest. What send() accepted and unsent() does not count is still sent. Safe inside a
   // handler's call.
   virtual void remove(channel& c) = 0;
-  // Stops events and keeps the descriptor, so that another thread's poller may add the channel. Nothing may
-  // be unsent. epoll only: with io_uring the kernel may be receiving into it, so the channel is closed
-  // instead, and transaction pools are refused.
-  virtual void release(channel& c) = 0;
+  // Stops events and keeps the descriptor, so that another thread's poller may add the channel: `done` is
+  // called for that in a later turn, when the kernel has no operation of ours on it any more, with what was
+  // received meanwhile. Until then the channel must live, and nothing may be done with it. Nothing may be
+  // unsent. With a channel that is not added, `done` is called all the same.
+  using released = std::function<void(std::vector<std::byte> unread)>;
+  virtual void release(channel& c, released done) = 0;
   // A time taken once per batch of events: cheap enough for every query.
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };

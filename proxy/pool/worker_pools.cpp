@@ -164,20 +164,26 @@ void worker_pools::serve(part& of) {
 
 void worker_pools::hand_over(part& of, pooled_server_ptr server, const waiter_ptr& to) {
   if (to->home == this) return arrive(of.pool, std::move(server), to->taker);
-  on_.poller.release(server->channel);
   of.metrics->servers[metrics::server_state::active].sub();
-  worker_pools* home = to->home;
-  auto arrival = [home, pool = of.pool, server = std::move(server), taker = to->taker]() mutable {
-    part& there = home->part_of(pool);
-    there.metrics->servers[metrics::server_state::active].add();
-    server->channel.set_handler(*home);
-    home->on_.poller.add(server->channel);
-    home->arrive(pool, std::move(server), taker);
+  struct move {
+    worker_pools* home;
+    server_pool_ptr pool;
+    pooled_server_ptr server;
+    std::weak_ptr<server_taker> taker;
   };
-  // In a later turn: our poller may be inside a call about it, and has to be done with it before another
-  // thread has it.
-  boost::asio::post(on_.context, [home, arrival = std::move(arrival)]() mutable {
-    boost::asio::post(home->on_.context, std::move(arrival));
+  auto moving = std::make_shared<move>(move{to->home, of.pool, std::move(server), to->taker});
+  net::channel& channel = moving->server->channel;
+  on_.poller.release(channel, [moving](std::vector<std::byte> unread) {
+    auto& kept = moving->server->unread;
+    kept.insert(kept.end(), unread.begin(), unread.end());
+    boost::asio::post(moving->home->on_.context, [moving] {
+      worker_pools& home = *moving->home;
+      part& there = home.part_of(moving->pool);
+      there.metrics->servers[metrics::server_state::active].add();
+      moving->server->channel.set_handler(home);
+      home.on_.poller.add(moving->server->channel);
+      home.arrive(moving->pool, std::move(moving->server), moving->taker);
+    });
   });
 }
 

@@ -192,13 +192,6 @@ TEST(load, refuses_settings_of_another_pool_mode) {
               ElementsAre(HasSubstr("did you mean \"session\"?")));
 }
 
-TEST(load, refuses_transaction_pools_on_io_uring) {
-  EXPECT_THAT(
-      problems_of(
-          "auth: {method: trust}\nrelay: io_uring\ndatabases: {\"*\": {pool: {mode: transaction}}}\n"),
-      ElementsAre(HasSubstr("can't be carried by io_uring yet")));
-}
-
 TEST(load, refuses_the_admin_console_as_database) {
   EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {tidegate: {}}\n"),
               ElementsAre(HasSubstr("admin console")));

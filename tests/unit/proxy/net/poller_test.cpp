@@ -550,6 +550,66 @@ TEST_P(a_poller, leaves_turns_to_the_rest_of_the_thread) {
   sender.join();
 }
 
+TEST_P(a_poller, gives_a_channel_to_another_and_loses_nothing) {
+  const auto other =
+      GetParam() == relay::io_uring ? make_io_uring_poller(context) : make_epoll_poller(context);
+  for (const auto& ends : {testing::tcp_pair(), unix_pair()}) {
+    connection c(*poller_, ends);
+    settle();
+    poller* has_it = poller_.get();
+    std::string sent;
+    for (int round = 0; round < 50; ++round) {
+      const auto say = [&] {
+        sent += c.peer_sends(std::to_string(round) + ",") != 0 ? std::to_string(round) + "," : "";
+      };
+      say();
+      // With and without something to receive at that moment.
+      if (round % 3 == 0) until([&] { return c.got == sent; });
+      bool given = false;
+      has_it->release(*c.end, [&](std::vector<std::byte> unread) {
+        c.got += as_text(unread);
+        given = true;
+      });
+      say();
+      EXPECT_FALSE(given) << "not within the call";
+      until([&] { return given; });
+      say();
+      const std::size_t told = c.got.size();
+      if (round % 5 == 0) settle();
+      EXPECT_EQ(c.got.size(), told) << "nobody has it";
+      has_it = has_it == poller_.get() ? other.get() : poller_.get();
+      has_it->add(*c.end);
+      until([&] { return c.got == sent; });
+      has_it->send(*c.end, as_bytes(std::string("!")));
+      until([&] { return c.peer_reads(), c.peer_got.size() == static_cast<std::size_t>(round) + 1; });
+    }
+    c.close_peer();
+    until([&] { return c.ended || c.error; });
+    has_it->remove(*c.end);
+    c.end.reset();
+  }
+}
+
+TEST_P(a_poller, gives_a_channel_whose_peer_has_gone_and_its_end_is_found_again) {
+  const auto other =
+      GetParam() == relay::io_uring ? make_io_uring_poller(context) : make_epoll_poller(context);
+  connection c(*poller_, testing::tcp_pair());
+  settle();
+  bool given = false;
+  poller_->release(*c.end, [&](std::vector<std::byte> unread) {
+    c.got += as_text(unread);
+    given = true;
+  });
+  c.peer_sends("last words");
+  c.close_peer();
+  until([&] { return given; });
+  EXPECT_FALSE(c.ended || c.error);
+  other->add(*c.end);
+  until([&] { return c.got == "last words" && (c.ended || c.error); });
+  other->remove(*c.end);
+  c.end.reset();
+}
+
 TEST_P(a_poller, ends_with_channels_still_in_it) {
   connection c(*poller_, testing::tcp_pair());
   settle();
