@@ -3,6 +3,7 @@
 
 #include "proxy/core/prepared_statements.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace {
 
 using tidegate::core::prepared_statements;
 
-constexpr std::string_view ddl = "ALTER TABLE orders ADD COLUMN gift boolean";
+const tidegate::core::suspect ddl = std::make_shared<tidegate::core::suspect_statement>(
+    tidegate::core::suspect_statement{"ALTER TABLE orders ADD COLUMN gift boolean", {}});
 
 std::vector<std::string> names(std::int64_t count) {
   std::vector<std::string> made;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <utility>
 
 namespace tidegate::pool {
@@ -20,6 +21,17 @@ bool same_values(const value_set& a, const value_set& b) {
   const bool b_empty = !b || b->empty();
   if (a_empty || b_empty) return a_empty == b_empty;
   return *a == *b;
+}
+
+bool unify(value_set& a, value_set& b) {
+  if (a == b) return true;
+  if (!same_values(a, b)) return false;
+  // Whichever two meet, all come to have the one at the lowest address.
+  if (std::less<>{}(a.get(), b.get()))
+    b = a;
+  else
+    a = b;
+  return true;
 }
 
 value_set with_value(const value_set& set, std::string_view name, std::string_view value) {

@@ -20,6 +20,8 @@ namespace tidegate::pool {
 using value_set = std::shared_ptr<const std::vector<parameter>>;
 
 bool same_values(const value_set& a, const value_set& b);
+// The same; equal ones become one and the same, so that it is seen by the pointers the next time.
+bool unify(value_set& a, value_set& b);
 // A copy in which one name has another value; the same set when it has that value already.
 value_set with_value(const value_set& set, std::string_view name, std::string_view value);
 

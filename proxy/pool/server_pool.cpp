@@ -6,6 +6,8 @@
 namespace tidegate::pool {
 
 void server_pool::set_terms(terms now) {
+  size_.store(now.bounds.size.value_or(config::default_pool_size));
+  reserve_.store(now.bounds.reserve);
   auto made = std::make_shared<const terms>(std::move(now));
   const std::lock_guard lock(guard_);
   terms_.swap(made);
@@ -27,9 +29,7 @@ void server_pool::set_greeting(value_set parameters) {
 }
 
 bool server_pool::enter(bool with_reserve) {
-  const auto now = current();
-  const unsigned most =
-      now->bounds.size.value_or(config::default_pool_size) + (with_reserve ? now->bounds.reserve : 0);
+  const unsigned most = size_.load() + (with_reserve ? reserve_.load() : 0);
   unsigned open = open_.load();
   while (open < most) {
     if (open_.compare_exchange_weak(open, open + 1)) return true;

@@ -97,6 +97,7 @@ class server_pool {
   value_set greeting_;
   std::deque<waiter_ptr> queue_;
   std::atomic<unsigned> open_{0};
+  std::atomic<unsigned> size_{0}, reserve_{0};  // of the terms
   std::atomic<unsigned> waiting_{0};
 };
 using server_pool_ptr = std::shared_ptr<server_pool>;

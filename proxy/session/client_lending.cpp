@@ -123,9 +123,8 @@ void client_session::attach(pool::pooled_server_ptr server) {
   server_->last_client = id_;
   lent_->seen_retired = lent_->pools.retired();
   if (cancel_) cancel_.set_target(server_->cancel);
-  if (!pool::same_values(server_->settings, lent_->settings) || (bounds_ && !server_->bounded))
+  if (!pool::unify(server_->settings, lent_->settings) || (bounds_ && !server_->bounded))
     return prepare_server();
-  server_->settings = lent_->settings;
   tell_parameters();
 }
 
@@ -150,23 +149,19 @@ void client_session::prepare_server() {
 
 // What this server reports otherwise than the one before did.
 void client_session::tell_parameters() {
-  if (lent_->known != server_->parameters) {
-    if (pool::same_values(lent_->known, server_->parameters)) {
-      server_->parameters = lent_->known;
-    } else {
-      protocol::byte_buffer out;
-      protocol::writer w(out);
-      for (const pool::parameter& each : *server_->parameters) {
-        const bool told = lent_->known &&
-                          std::find(lent_->known->begin(), lent_->known->end(), each) != lent_->known->end();
-        if (told) continue;
-        encode(w, protocol::parameter_status{each.name, each.value});
-        core_.server_parameter(each.name, each.value);
-      }
-      core_.sharing()->reported.clear();
-      lent_->known = server_->parameters;
-      send_to_client(out);
+  if (!pool::unify(lent_->known, server_->parameters)) {
+    protocol::byte_buffer out;
+    protocol::writer w(out);
+    for (const pool::parameter& each : *server_->parameters) {
+      const bool told =
+          lent_->known && std::find(lent_->known->begin(), lent_->known->end(), each) != lent_->known->end();
+      if (told) continue;
+      encode(w, protocol::parameter_status{each.name, each.value});
+      core_.server_parameter(each.name, each.value);
     }
+    core_.sharing()->reported.clear();
+    lent_->known = server_->parameters;
+    send_to_client(out);
   }
   lent_->parameters_before = server_->parameters;
 }
