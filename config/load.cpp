@@ -25,12 +25,15 @@ void check_files(const settings& all, reading& into) {
     check(tls + "key", all.listen[i].tls.key);
     check(tls + "ca", all.listen[i].tls.ca);
   }
-  for (const database_settings& database : all.databases) {
-    const std::string tls = "databases." + database.name + ".server_tls.";
-    check(tls + "certificate", database.server_tls.certificate);
-    check(tls + "key", database.server_tls.key);
-    check(tls + "ca", database.server_tls.ca);
-  }
+  const auto check_tls = [&](const std::string& path, const server_tls_settings& tls) {
+    check(path + ".certificate", tls.certificate);
+    check(path + ".key", tls.key);
+    check(path + ".ca", tls.ca);
+  };
+  for (const database_settings& database : all.databases)
+    check_tls("databases." + database.name + ".server_tls", database.server_tls);
+  for (std::size_t i = 0; i < all.peers.gateways.size(); ++i)
+    check_tls("peers.gateways[" + std::to_string(i) + "].tls", all.peers.gateways[i].tls);
 }
 
 load_result failed(std::vector<problem> problems) {

@@ -34,14 +34,6 @@ void read_pool(section_reader& section, pool_settings& out) {
   }
 }
 
-void read_server_tls(section_reader& section, server_tls_settings& out) {
-  section.word("mode", out.mode);
-  section.file("ca", out.ca);
-  section.file("certificate", out.certificate);
-  section.file("key", out.key);
-  section.boolean("direct", out.direct);
-}
-
 void read_database(section_reader& section, database_settings& out, const load_options& options) {
   section.text("host", out.host);
   section.number("port", out.port, {1, 65535});
@@ -64,6 +56,14 @@ void read_database(section_reader& section, database_settings& out, const load_o
 }
 
 }  // namespace
+
+void read_server_tls(section_reader& section, server_tls_settings& out) {
+  section.word("mode", out.mode);
+  section.file("ca", out.ca);
+  section.file("certificate", out.certificate);
+  section.file("key", out.key);
+  section.boolean("direct", out.direct);
+}
 
 void read_databases(section_reader& root, settings& out, const load_options& options) {
   root.named("databases", "<name>", [&](const std::string& name, section_reader& databases) {

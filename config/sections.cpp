@@ -113,6 +113,7 @@ void read_settings(section_reader& root, settings& out, const load_options& opti
     admin.texts("aliases", out.admin.aliases);
   });
   read_databases(root, out, options);
+  read_peers(root, out.peers);
   read_limits(root, out.limits, options);
   read_timeouts(root, out.timeouts);
   read_policies(root, out.policies, options);

@@ -14,7 +14,11 @@ void read_settings(section_reader& root, settings& out, const load_options& opti
 void read_listen(section_reader& root, settings& out);
 void read_auth(section_reader& root, auth_settings& out, const load_options& options);
 void read_databases(section_reader& root, settings& out, const load_options& options);
+void read_peers(section_reader& root, peers_settings& out);
 void read_policies(section_reader& root, policy_settings& out, const load_options& options);
+
+// TLS of the gateway's own connections.
+void read_server_tls(section_reader& section, server_tls_settings& out);
 
 // `password: …` or `password_file: …`, of which the first line counts.
 void read_password(section_reader& section, std::string& out, const load_options& options);

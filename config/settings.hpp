@@ -190,6 +190,21 @@ struct database_settings {
   bool is_unix() const { return !host.empty() && host.front() == '/'; }
 };
 
+// Another gateway in front of the same databases, for cancel requests that reach the wrong one.
+struct peer_settings {
+  unsigned id = 0;
+  std::string host;
+  std::uint16_t port = 6432;
+  server_tls_settings tls;
+};
+
+inline constexpr unsigned most_peer_id = 63;
+
+struct peers_settings {
+  unsigned id = 0;  // this gateway's, 1 to most_peer_id; 0: it is alone
+  std::vector<peer_settings> gateways;
+};
+
 struct limit_settings {
   unsigned max_clients = 10'000;          // in total; the next one gets 53300
   unsigned max_clients_per_database = 0;  // for databases without a limit of their own; 0: no limit
@@ -261,6 +276,7 @@ struct settings {
   auth_settings auth;
   admin_settings admin;
   std::vector<database_settings> databases;  // in the file's order; never empty after a load
+  peers_settings peers;
   limit_settings limits;
   timeout_settings timeouts;
   policy_settings policies;

@@ -97,9 +97,8 @@ void validate_admin(const settings& all, reading& into) {
   }
 }
 
-void validate_database(const database_settings& database, reading& into) {
-  const std::string path = "databases." + database.name + ".server_tls";
-  const server_tls_settings& tls = database.server_tls;
+void validate_server_tls(const server_tls_settings& tls, bool is_unix, const std::string& path,
+                         reading& into) {
   if (verifies(tls.mode) && tls.ca.empty()) {
     into.refuse(path, "mode " + std::string(word(tls.mode)) + " needs ca",
                 "name the file of the authority that signs the server's certificate");
@@ -112,9 +111,8 @@ void validate_database(const database_settings& database, reading& into) {
     into.refuse(path + ".direct", "direct TLS cannot fall back to a connection without it",
                 "write mode: require, verify-ca or verify-full");
   }
-  if (database.is_unix() && insists) {
-    into.refuse(path + ".mode", "there is no TLS over a unix socket",
-                "leave server_tls out, or use a TCP host");
+  if (is_unix && insists) {
+    into.refuse(path + ".mode", "there is no TLS over a unix socket", "leave it out, or use a TCP host");
   }
 }
 
@@ -124,7 +122,14 @@ void validate(const settings& all, reading& into) {
   validate_listen(all, into);
   validate_auth(all, into);
   validate_admin(all, into);
-  for (const database_settings& database : all.databases) validate_database(database, into);
+  for (const database_settings& database : all.databases)
+    validate_server_tls(database.server_tls, database.is_unix(), "databases." + database.name + ".server_tls",
+                        into);
+  for (std::size_t i = 0; i < all.peers.gateways.size(); ++i) {
+    const peer_settings& peer = all.peers.gateways[i];
+    validate_server_tls(peer.tls, peer.host.starts_with('/'), "peers.gateways[" + std::to_string(i) + "].tls",
+                        into);
+  }
 }
 
 }  // namespace tidegate::config

@@ -77,7 +77,7 @@ bool needs_restart(const config::settings& before, const config::settings& after
                      same_place) ||
          before.http.enabled != after.http.enabled || before.http.address != after.http.address ||
          before.http.port != after.http.port || before.threads != after.threads ||
-         before.relay != after.relay;
+         before.relay != after.relay || before.peers.id != after.peers.id;
 }
 
 net::relay choose_relay(const config::settings& settings) {
@@ -101,6 +101,7 @@ class gateway::impl {
         registry_(std::string(version)),
         audit_(settings_->audit, registry_.process()),
         control_({}, hooks()),
+        cancels_(pool::identity_of(settings_->peers)),
         shared_{.settings = {},
                 .control = control_,
                 .gate = gate_,
@@ -277,7 +278,8 @@ class gateway::impl {
       reload_logs(*fresh);
       if (needs_restart(*settings_, *fresh))
         log::warning<"reload_needs_restart">(
-            {{"keys", "addresses of listen, http, threads and relay take effect at the next start"}});
+            {{"keys",
+              "addresses of listen, http, threads, relay and peers.id take effect at the next start"}});
       settings_ = fresh;
       shared_.settings.store(fresh);
       runtime_.store(*runtime);

@@ -26,6 +26,11 @@ net::tls::result<std::shared_ptr<const runtime_settings>> make_runtime(
     if (!context) return context.error();
     made->endpoints.emplace(&database, pool::make_endpoint(database, *context));
   }
+  for (const config::peer_settings& peer : settings->peers.gateways) {
+    auto context = net::tls::make_server_context(peer.tls);
+    if (!context) return context.error();
+    made->peers.emplace(peer.id, pool::make_endpoint(peer, *context));
+  }
   return std::shared_ptr<const runtime_settings>(std::move(made));
 }
 

@@ -24,6 +24,7 @@ struct runtime_settings {
   std::vector<std::shared_ptr<const session::handshake_environment>>
       listeners;  // one per entry of settings->listen
   std::map<const config::database_settings*, pool::server_endpoint_ptr> endpoints;
+  std::map<unsigned, pool::server_endpoint_ptr> peers;  // by their ids
 };
 
 using runtime_slot = std::atomic<std::shared_ptr<const runtime_settings>>;

@@ -261,9 +261,18 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
   }
   if (auto* cancel = std::get_if<session::cancel_request>(&outcome)) {
     net::deadline in_time(context_.get_executor(), runtime->settings->timeouts.cancel);
+    const bool by_peer = pool::cancel_registry::comes_from_peer(cancel->key);
+    pool::cancel_registry::peer_finder peers = [runtime](unsigned id) {
+      const auto found = runtime->peers.find(id);
+      return found != runtime->peers.end() ? found->second : nullptr;
+    };
     const auto result = co_await shared_.cancels.cancel(cancel->pid, std::move(cancel->key),
-                                                        cancel->channel.transport().peer(), in_time);
+                                                        cancel->channel.transport().peer(), in_time, peers);
     counters_.cancels[counted(result)].add();
+    if (by_peer) {
+      const std::array answer{pool::cancel_registry::answer_for_peer(result)};
+      co_await cancel->channel.write(answer, in_time);
+    }
     cancel->channel.transport().close();
     co_return;
   }

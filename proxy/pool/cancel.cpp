@@ -60,7 +60,39 @@ asio::awaitable<bool> deliver(net::message_stream& server, const cancel_target& 
   co_return true;
 }
 
+constexpr unsigned peer_id_bits = 6;
+static_assert(config::most_peer_id < 1u << peer_id_bits);
+
+// Behind the key of a request that a gateway sends on, and in its answer.
+constexpr std::byte forwarded_mark{0xf0};
+constexpr std::byte delivered{'Y'}, not_known{'N'};
+
+// The same request at the gateway that it is for. None: that one could not be reached.
+asio::awaitable<std::optional<cancel_outcome>> ask_peer(server_endpoint_ptr peer, std::int32_t pid,
+                                                        protocol::byte_buffer key, net::deadline& until) {
+  const encryption_choice ways = choose_encryption(*peer);
+  auto to = co_await open_connection(peer, ways.first, until);
+  if (!to && ways.second) to = co_await open_connection(peer, *ways.second, until);
+  if (!to) co_return std::nullopt;
+  protocol::byte_buffer request;
+  protocol::writer w(request);
+  key.push_back(forwarded_mark);
+  encode(w, protocol::cancel_request{pid, key});
+  if (co_await to->write(request, until)) co_return std::nullopt;
+  std::array<std::byte, 1> answer{};
+  const auto got = co_await to->transport().read_some(answer, until);
+  if (!got || *got == 0) co_return std::nullopt;
+  co_return answer[0] == delivered ? cancel_outcome::forwarded
+  : answer[0] == not_known         ? cancel_outcome::unknown
+                                   : cancel_outcome::failed;
+}
+
 }  // namespace
+
+gateway_identity identity_of(const config::peers_settings& settings) {
+  if (settings.id == 0) return {};
+  return {.id = static_cast<std::uint16_t>(settings.id), .id_bits = peer_id_bits};
+}
 
 asio::awaitable<bool> send_cancel(const cancel_target& target, net::deadline& until) {
   auto server =
@@ -259,14 +291,52 @@ cancel_registration cancel_registry::enroll(std::int32_t pid, protocol::protocol
   return {*this, made};
 }
 
+bool cancel_registry::comes_from_peer(protocol::bytes key) {
+  return (key.size() == 5 || key.size() == long_key_size + 1) && key.back() == forwarded_mark;
+}
+
+std::byte cancel_registry::answer_for_peer(cancel_outcome outcome) {
+  switch (outcome) {
+    case cancel_outcome::forwarded:
+      return delivered;
+    case cancel_outcome::unknown:
+      return not_known;
+    case cancel_outcome::failed:
+      break;
+  }
+  return std::byte{'F'};
+}
+
+// None: not of a gateway that has peers.
+std::optional<unsigned> cancel_registry::owner_of(protocol::bytes key) const {
+  if (identity_.id_bits == 0) return std::nullopt;
+  if (key.size() == 4) return protocol::load_uint32(key.data()) >> (32 - identity_.id_bits);
+  if (key.size() != long_key_size || key[0] != key_layout) return std::nullopt;
+  return std::to_integer<unsigned>(key[2]) << 8 | std::to_integer<unsigned>(key[3]);
+}
+
 asio::awaitable<cancel_outcome> cancel_registry::cancel(std::int32_t pid, protocol::byte_buffer key,
-                                                        net::peer_address source, net::deadline& until) {
+                                                        net::peer_address source, net::deadline& until,
+                                                        peer_finder peer) {
   const counted under_way(in_flight_);
   if (under_way.value() > limits_.in_flight || !misses_->allows(source)) {
     ++counters_.limited;
     co_return cancel_outcome::failed;
   }
+  const bool by_peer = comes_from_peer(key);
+  if (by_peer) key.pop_back();
   const auto entry = shards_->find(pid, key);
+  const auto owner = owner_of(key);
+  if (!entry && !by_peer && owner && *owner != identity_.id) {
+    if (const server_endpoint_ptr other = peer ? peer(*owner) : nullptr) {
+      const auto outcome = co_await ask_peer(other, pid, key, until);
+      if (outcome == cancel_outcome::unknown) misses_->spend(source);
+      ++(!outcome || outcome == cancel_outcome::failed ? counters_.failed
+         : outcome == cancel_outcome::unknown          ? counters_.unknown
+                                                       : counters_.forwarded);
+      co_return outcome.value_or(cancel_outcome::failed);
+    }
+  }
   if (!entry) {
     misses_->spend(source);
     ++counters_.unknown;

@@ -8,12 +8,16 @@
 //     knows the pid hits with 2^-32; each miss costs its source a token (10 a second), so a guesser needs
 //     years.
 //   protocol 3.2: 32 bytes: [layout: 1][reserved: 1][gateway id: 2][random: 28].
+// A request with another gateway's id goes to that one, with one byte more behind the key, and is answered by
+// a byte that says whether there was such a session: so a request travels once at most, and who guesses is
+// limited where it came in.
 // A request must match pid and secret; all candidates are compared in constant time.
 //
 // A registration follows one session. It names the session's server of the moment; when that changes,
 // requests under way for the earlier one are dropped (generation). Lookups come from any thread; the map is
 // sharded by pid and off the data path.
 
+#include "config/settings.hpp"
 #include "protocol/bytes.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/net/address.hpp"
@@ -39,6 +43,9 @@ struct gateway_identity {
   std::uint16_t id = 0;
   unsigned id_bits = 0;  // how many bits of a 3.0 secret name the gateway: 0 to 16
 };
+
+// `settings`: 6 bits, if there are peers.
+gateway_identity identity_of(const config::peers_settings& settings);
 
 // The server side of a session, as a cancel request needs it.
 struct cancel_target {
@@ -126,8 +133,14 @@ class cancel_registry {
   // Answers a CancelRequest that came from `source`: finds the session, sends its server the real request and
   // returns when the server has taken it (closed the connection), as libpq expects. Nothing is ever told to
   // the sender. The caller then closes the client's connection. Runs on the executor of the coroutine.
+  // `peer`: where the gateway with an id is; null: nobody knows.
+  using peer_finder = std::function<server_endpoint_ptr(unsigned id)>;
   boost::asio::awaitable<cancel_outcome> cancel(std::int32_t pid, protocol::byte_buffer key,
-                                                net::peer_address source, net::deadline& until);
+                                                net::peer_address source, net::deadline& until,
+                                                peer_finder peer = {});
+  // Another gateway has sent it on, and waits for the byte that says what came of it.
+  static bool comes_from_peer(protocol::bytes key);
+  static std::byte answer_for_peer(cancel_outcome outcome);
 
   // The server of the session with that pid and key, if there is one now. For tests and for SHOW.
   std::optional<cancel_target> find(std::int32_t pid, protocol::bytes key) const;
@@ -138,6 +151,7 @@ class cancel_registry {
  private:
   friend class cancel_registration;
   struct shards;
+  std::optional<unsigned> owner_of(protocol::bytes key) const;
   struct miss_limiter;
 
   gateway_identity identity_;

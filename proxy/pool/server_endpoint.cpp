@@ -13,4 +13,9 @@ server_endpoint_ptr make_endpoint(const config::database_settings& database, net
       database.host, database.port, database.server_tls.mode, database.server_tls.direct, std::move(tls)});
 }
 
+server_endpoint_ptr make_endpoint(const config::peer_settings& peer, net::tls::context_ptr tls) {
+  return std::make_shared<const server_endpoint>(
+      server_endpoint{peer.host, peer.port, peer.tls.mode, peer.tls.direct, std::move(tls)});
+}
+
 }  // namespace tidegate::pool

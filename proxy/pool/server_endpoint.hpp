@@ -27,4 +27,7 @@ using server_endpoint_ptr = std::shared_ptr<const server_endpoint>;
 // The endpoint of a `databases` entry; `tls` is the entry's context (net::tls::make_server_context).
 server_endpoint_ptr make_endpoint(const config::database_settings& database, net::tls::context_ptr tls);
 
+// … of a gateway beside this one.
+server_endpoint_ptr make_endpoint(const config::peer_settings& peer, net::tls::context_ptr tls);
+
 }  // namespace tidegate::pool

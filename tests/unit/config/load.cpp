@@ -19,6 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 using testing::StartsWith;
 
 constexpr std::string_view rules[] = {"rename-column", "drop-table", "create-index-not-concurrently"};
@@ -190,6 +191,30 @@ TEST(load, refuses_settings_of_another_pool_mode) {
               ElementsAre(HasSubstr("is for mode transaction")));
   EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {mode: sesion}}}\n"),
               ElementsAre(HasSubstr("did you mean \"session\"?")));
+}
+
+TEST(load, reads_peers) {
+  const load_result result =
+      load(minimal("peers: {id: 3, gateways: [{id: 1, host: one}, {id: 63, host: two, port: 7000}]}\n"));
+  ASSERT_TRUE(result.value);
+  const peers_settings& peers = result.value->peers;
+  EXPECT_EQ(peers.id, 3u);
+  ASSERT_EQ(peers.gateways.size(), 2u);
+  EXPECT_EQ(peers.gateways[0].port, 6432);
+  EXPECT_EQ(peers.gateways[1].host, "two");
+}
+
+TEST(load, refuses_peers_that_can_t_be_told_apart) {
+  const std::string begin = minimal("peers: ");
+  EXPECT_THAT(problems_of(begin + "{id: 64}\n"), SizeIs(1));
+  EXPECT_THAT(problems_of(begin + "{gateways: [{id: 1, host: one}]}\n"), ElementsAre(HasSubstr("is needed")));
+  EXPECT_THAT(problems_of(begin + "{id: 1, gateways: [{id: 1, host: one}]}\n"),
+              ElementsAre(HasSubstr("is this gateway's own")));
+  EXPECT_THAT(problems_of(begin + "{id: 1, gateways: [{id: 2, host: one}, {id: 2, host: two}]}\n"),
+              ElementsAre(HasSubstr("is in the list already")));
+  EXPECT_THAT(problems_of(begin + "{id: 1, gateways: [{host: one}, {id: 2}]}\n"), SizeIs(2));
+  EXPECT_THAT(problems_of(begin + "{id: 1, gateways: [{id: 2, host: one, tls: {mode: verify-full}}]}\n"),
+              ElementsAre(HasSubstr("needs ca")));
 }
 
 TEST(load, refuses_the_admin_console_as_database) {
