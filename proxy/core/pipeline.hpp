@@ -48,7 +48,11 @@ class pipeline {
   bool terminated() const { return terminated_; }
   // Between transactions, with nothing sent and nothing owed: the session may change servers here.
   bool at_rest() const { return size_ == 0 && !unsynced_ && status_ == transaction_status::idle; }
+  // As of the last ReadyForQuery: an Execute of the batch at hand may have begun or ended a transaction
+  // since.
   transaction_status status() const { return status_; }
+  // Surely in a failed transaction: nothing runs but its end.
+  bool failed() const { return status_ == transaction_status::failed && !executed_unsynced_; }
   std::size_t depth() const { return size_; }
   // Requests are numbered from 0 in the order they are sent: the next to be sent, and the first not yet
   // answered.

@@ -1,5 +1,6 @@
 #include "proxy/core/prepared_statements.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace tidegate::core {
@@ -139,11 +140,33 @@ suspect prepared_statements::statement(std::string_view name) const {
   return found == statements_.end() ? nullptr : found->second;
 }
 
+std::vector<suspect> prepared_statements::of_named_portals() const {
+  std::vector<suspect> all;
+  for (const auto& [name, placed] : portals_) {
+    if (!name.empty()) all.push_back(placed.portal.statement);
+  }
+  return all;
+}
+
 bool prepared_statements::has_named_statements() const {
   for (const auto& e : pending_) {
     if (e.text && !e.name.empty()) return true;
   }
   return !statements_.empty() && (statements_.size() > 1 || !statements_.begin()->first.empty());
+}
+
+bool prepared_statements::has_named_portals() const {
+  const auto is_named = [](const effect& e) { return e.kind == effect_kind::bind && !e.name.empty(); };
+  return std::any_of(pending_.begin(), pending_.end(), is_named) ||
+         (!portals_.empty() && (portals_.size() > 1 || !portals_.begin()->first.empty()));
+}
+
+bool prepared_statements::may_be_named(std::string_view name) const {
+  const std::string key = key_of(name);
+  const auto is_it = [&key](const effect& e) {
+    return e.kind == effect_kind::parse && e.text != nullptr && e.name == key;
+  };
+  return statements_.contains(key) || std::any_of(pending_.begin(), pending_.end(), is_it);
 }
 
 void prepared_statements::prepared_in_sql(std::string_view name, suspect statement) {

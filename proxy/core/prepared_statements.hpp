@@ -61,7 +61,11 @@ class prepared_statements {
   // Exact once every request has been answered. Null: harmless or unknown.
   const suspect_portal* portal(std::string_view name) const;
   suspect statement(std::string_view name) const;
+  std::vector<suspect> of_named_portals() const;
   bool has_named_statements() const;
+  bool has_named_portals() const;
+  // Whether a Bind of this statement, sent now, may be of a suspect.
+  bool may_be_named(std::string_view statement) const;
   // Sent, and not known to have had their effect. Looking one up may go through all.
   std::size_t waiting() const { return pending_.size(); }
 

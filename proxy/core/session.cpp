@@ -209,8 +209,9 @@ bool session::track(char type, byte_view message, bool examine) {
       const message_text parse = text_of(message);
       if (inert || !parse.valid) break;
       tell_names(parse.text);
-      const bool doubted = suspicious(parse.text);
-      if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes) return true;
+      const bool doubted = suspicious_when_it_runs(parse.text);
+      if (doubted && (prepared_.bytes() + parse.text.size() > limits_.suspect_bytes || !is_plain(parse.name)))
+        return true;
       if (doubted && reading_in_doubt(parse.text)) {
         refused_ = refusal_reason::reading_first;
         return true;
@@ -222,6 +223,10 @@ bool session::track(char type, byte_view message, bool examine) {
     case 'B': {
       std::string_view portal, statement;
       if (!inert && take_string(message, at, portal) && take_string(message, at, statement)) {
+        if (!is_plain(portal) && prepared_.may_be_named(statement)) {
+          refused_ = refusal_reason::odd_name;
+          return true;
+        }
         const bool kept = prepared_.bytes() + message.size() <= limits_.suspect_bytes;
         prepared_.bind_sent(pipeline_.next_number(), portal, statement, kept ? message : byte_view{});
       }
@@ -264,12 +269,19 @@ bool session::suspicious(std::string_view text) const {
     // Commands of a walsender are no SQL; a database walsender understands both.
     return !limits_.replication || !sql::is_replication_command(text);
   }
-  // SQL's EXECUTE reaches statements prepared by the protocol, which may be anything.
-  static constexpr std::string_view execute[] = {"execute"};
-  return !prepared_.empty() && prepared_.has_named_statements() && sql::mentions_any(text, lexical, execute);
+  // SQL's EXECUTE reaches statements prepared by the protocol, and FETCH its portals, which may be anything.
+  static constexpr std::string_view execute[] = {"execute"}, fetch[] = {"fetch", "move"};
+  return !prepared_.empty() &&
+         ((prepared_.has_named_statements() && sql::mentions_any(text, lexical, execute)) ||
+          (prepared_.has_named_portals() && sql::mentions_any(text, lexical, fetch)));
 }
 
-// Null: statements that are under way, or whose batch has no ReadyForQuery yet, may have changed it.
+// A text that is prepared may run when there is more to reach than now.
+bool session::suspicious_when_it_runs(std::string_view text) const {
+  static constexpr std::string_view reaching[] = {"execute", "fetch", "move"};
+  return suspicious(text) || sql::mentions_any(text, lexical_now(), reaching);
+}
+
 const reading* session::reading_now() const {
   if (!pipeline_.answered()) return nullptr;
   if (!pipeline_.executed_unsynced()) return &reading_;

@@ -57,6 +57,7 @@ enum class refusal_reason : std::uint8_t {
   too_many_names,      // named statements of one client
   statement_too_long,  // to be examined
   sequence_value,      // currval() of a server that did not run nextval()
+  odd_name,            // of a portal of a suspect, beyond ASCII: the server may know it by others
   result_changed,      // by a schema change, from what the client was told
   other_reading,       // the text would be read otherwise than when it was prepared
   names_first,         // not refused: sent on once the client's statements are there under their own names
@@ -184,6 +185,8 @@ class session {
   // The text, sent now, may be read by other settings than are known: statements before it may have changed
   // them.
   bool reading_in_doubt(std::string_view text) const;
+  // Null: statements that are under way, or whose batch has no ReadyForQuery yet, may have changed it.
+  const core::reading* reading_now() const;
   // The server was asked, and answered for the message that is sent next.
   void asked_reading(core::reading now) { asked_.emplace(pipeline_.next_number(), std::move(now)); }
   const std::string& application_name() const { return application_name_; }
@@ -219,7 +222,7 @@ class session {
   std::optional<client_scan> follow_statement(byte_view bytes, std::size_t at, char type, std::size_t total);
   void tell_result(char type, byte_view message, std::uint64_t before);
   bool suspicious(std::string_view text) const;
-  const core::reading* reading_now() const;
+  bool suspicious_when_it_runs(std::string_view text) const;
   sql::lexical_settings lexical_now() const;
   bool track(char type, byte_view message, bool examine);  // true: intercept
   suspect keep(std::string_view text) const;               // to be judged when it runs; before it is sent

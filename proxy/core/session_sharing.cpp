@@ -113,8 +113,8 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   };
   const sql::session_effects effects = effects_of(parse.text);
   const bool doubted =
-      effects.has(sql::session_effect::statement_names) || (examine && suspicious(parse.text));
-  if (doubted && prepared_.bytes() + parse.text.size() > limits_.suspect_bytes)
+      effects.has(sql::session_effect::statement_names) || (examine && suspicious_when_it_runs(parse.text));
+  if (doubted && (prepared_.bytes() + parse.text.size() > limits_.suspect_bytes || !is_plain(parse.name)))
     return stop_with({at, client_step::intercept, message.size()});
   if (doubted && reading_in_doubt(parse.text))
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::reading_first});

@@ -82,6 +82,17 @@ bool answers_little(const sql::parsed& parsed) {
                                            parsed.statements.front().as<sql::discard>() != nullptr);
 }
 
+report odd_name_report() {
+  return {
+      .sqlstate = std::string(protocol::sqlstate::feature_not_supported),
+      .message = "names of prepared statements and portals that may be schema changes must be ASCII",
+      .detail =
+          "The server knows other names by another encoding than the client sends, so that the gateway "
+          "can't follow which statement runs.",
+      .hint =
+          "Use a name of ASCII letters, without backslashes, or send the statement without preparing it."};
+}
+
 std::vector<std::string_view> commented_texts(std::string_view text,
                                               const std::vector<sql::statement>& statements) {
   std::vector<sql::text_range> ranges;
@@ -143,6 +154,10 @@ boost::asio::awaitable<void> interception::run() {
     // Only one that can't be remembered comes here, and what is not remembered could not be judged when it
     // runs.
     text_ = core::text_of(message_).text;
+    if (!core::is_plain(core::text_of(message_).name)) {
+      const report odd = odd_name_report();
+      co_return co_await refuse_undecided(odd);
+    }
     const report too_many{
         .sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
         .message = "too many prepared statements that may be schema changes",
@@ -163,7 +178,7 @@ boost::asio::awaitable<void> interception::run() {
         .hint = "Use another name, or a database entry with pool.mode: session."};
     co_return co_await refuse(taken);
   }
-  const auto put = co_await put_names_on_server(session_, server_, text_, reading_.lexical, own_end());
+  const auto put = co_await put_names_on_server(session_, server_, text_, server_reading_, own_end());
   if (!put) co_return;
   if (!put->ok()) co_return co_await fail_with(put->error);
   co_await handle();
@@ -194,10 +209,8 @@ boost::asio::awaitable<void> interception::handle() {
 // How the server reads what the client sends now. False: the client was answered, or the session has ended.
 boost::asio::awaitable<bool> interception::find_reading() {
   const core::session& state = session_.state();
-  reading_ = state.reading();
-  if (is_execute() || !state.reading_in_doubt(core::text_of(message_).text) ||
-      state.pipeline().status() == core::transaction_status::failed)
-    co_return true;
+  server_reading_ = reading_ = state.reading();
+  if (state.reading_now() != nullptr || state.pipeline().failed()) co_return true;
   // Everything is answered: what ran in this batch is not reported before its end.
   const auto shown =
       co_await server_.run_sql(own_end(), "SHOW standard_conforming_strings", "SHOW client_encoding");
@@ -214,6 +227,7 @@ boost::asio::awaitable<bool> interception::find_reading() {
   reading_.lexical.standard_conforming_strings = control::text(shown->rows.front().front(), 0) == "on";
   reading_.client_encoding = control::text(shown->rows.back().front(), 0);
   reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(reading_.client_encoding);
+  server_reading_ = reading_;
   co_return true;
 }
 
@@ -223,7 +237,7 @@ bool interception::names_statements() const {
 
 // A Parse, Bind or Describe of SQL that names prepared statements: PostgreSQL looks for those already now.
 boost::asio::awaitable<void> interception::put_names_first() {
-  const auto put = co_await put_names_on_server(session_, server_, {}, reading_.lexical, own_end());
+  const auto put = co_await put_names_on_server(session_, server_, {}, server_reading_, own_end());
   if (!put) co_return;
   if (put->ok())
     session_.put_back(message_);
@@ -263,6 +277,9 @@ boost::asio::awaitable<void> interception::refuse_message() {
                  "In a transaction pool each transaction may run on another one, and this one has served "
                  "somebody else meanwhile.",
              .hint = "Call both in one transaction, or use INSERT … RETURNING."};
+      break;
+    case core::refusal_reason::odd_name:
+      why = odd_name_report();
       break;
     case core::refusal_reason::result_changed:
       why = {.sqlstate = std::string(protocol::sqlstate::feature_not_supported),
@@ -353,7 +370,7 @@ boost::asio::awaitable<void> interception::unparsable() {
   const policies::policy& policy = settings_->policies.policy;
   if (policy.mode != policies::policy_mode::enforce || policy.on_unparsable == verdict::allow)
     co_return co_await forward();
-  if (!is_execute() && session_.state().pipeline().status() != core::transaction_status::failed) {
+  if (!is_execute() && !session_.state().pipeline().failed()) {
     const auto tried = co_await server_.try_parse(text_, own_end());
     if (!tried) co_return;
     if (!tried->ok()) {
@@ -393,20 +410,33 @@ boost::asio::awaitable<void> interception::unparsable() {
 void interception::follow_executes() {
   std::set<std::string, std::less<>> followed;
   std::vector<std::string> names;
+  bool fetches = false;
   const auto collect = [&](const std::vector<sql::statement>& statements) {
     for (const sql::statement& s : statements) {
       for (const policies::statement_part& part : policies::parts_of(s)) {
         if (const auto* execute = part.statement->as<sql::execute>(); execute != nullptr && part.runs)
           names.push_back(execute->name);
+        if (const auto* other = part.statement->as<sql::other_statement>();
+            other != nullptr && other->node == "FetchStmt")
+          fetches = true;
       }
     }
   };
   collect(parsed_.statements);
-  while (!names.empty()) {
-    const std::string name = std::move(names.back());
-    names.pop_back();
-    if (!followed.insert(name).second) continue;
-    const core::suspect prepared = session_.state().prepared().statement(name);
+  std::vector<core::suspect> suspects;
+  for (;;) {
+    // Any of them may be the one that FETCH or MOVE names.
+    if (std::exchange(fetches, false) && followed.insert("").second)
+      suspects = session_.state().prepared().of_named_portals();
+    if (suspects.empty()) {
+      if (names.empty()) return;
+      const std::string name = std::move(names.back());
+      names.pop_back();
+      if (!followed.insert(name).second) continue;
+      suspects.push_back(session_.state().prepared().statement(name));
+    }
+    const core::suspect prepared = std::move(suspects.back());
+    suspects.pop_back();
     if (prepared == nullptr) continue;
     std::string text = prepared->text;
     if (!prepared->reading.lexical.ascii_safe_encoding) {
@@ -458,7 +488,7 @@ boost::asio::awaitable<bool> interception::read_facts() {
   const core::pipeline& pipeline = session_.state().pipeline();
   const auto unread = co_await must_not_read();
   if (!unread) co_return false;
-  if (pipeline.status() != core::transaction_status::failed && !*unread) {
+  if (!pipeline.failed() && !*unread) {
     const auto query = control::make_resolution_query(request);
     std::vector<own_statement> lookup;
     lookup.push_back({query.sql, query.parameters});
@@ -591,9 +621,7 @@ boost::asio::awaitable<void> interception::carry_out() {
     overridden = overridden || !d.decision.overridden.empty();
   }
   // A failed transaction runs nothing but its end; the server says so better.
-  if (session_.state().pipeline().status() == core::transaction_status::failed &&
-      parsed_.statements.size() == 1)
-    co_return co_await forward();
+  if (session_.state().pipeline().failed() && parsed_.statements.size() == 1) co_return co_await forward();
 
   if (refused != nullptr) co_return co_await refuse(refused->decision);
   if (overridden) action_ = audit::action_taken::overridden;

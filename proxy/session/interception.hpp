@@ -96,10 +96,11 @@ class interception {
   protocol::byte_buffer message_;
   std::optional<core::refusal_reason> refused_;
   std::size_t length_;
-  std::string text_;            // as the client wrote it
-  core::reading reading_;       // … and the server reads it
-  std::string parsed_text_;     // the same in UTF-8, when the client's encoding is not safe to parse
-  protocol::byte_buffer bind_;  // of an Execute: its Bind, to bind again; empty when it was too big
+  std::string text_;              // as the client wrote it
+  core::reading server_reading_;  // what the server reads now
+  core::reading reading_;         // … and the server reads it
+  std::string parsed_text_;       // the same in UTF-8, when the client's encoding is not safe to parse
+  protocol::byte_buffer bind_;    // of an Execute: its Bind, to bind again; empty when it was too big
   sql::parsed parsed_;
   std::vector<std::pair<std::string, sql::parsed>> executed_;  // what SQL's EXECUTE runs, with its text
   control::facts facts_;

@@ -249,13 +249,12 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
 boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_session& session,
                                                                       server_dialogue& server,
                                                                       std::string_view text,
-                                                                      sql::lexical_settings lexical,
-                                                                      dialogue_end end) {
+                                                                      core::reading now, dialogue_end end) {
   lending& lent = *session.lent();
   core::sharing& sharing = *session.state().sharing();
   // What names them will fail whether they are there or not.
   sharing.names_put = true;
-  if (session.state().pipeline().status() == core::transaction_status::failed) co_return own_answer{};
+  if (session.state().pipeline().failed()) co_return own_answer{};
   protocol::byte_buffer out;
   protocol::writer w(out);
   std::size_t answers = 0;
@@ -267,7 +266,7 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   };
   // What would be read otherwise now is not there: the server says that there is none.
   const auto put_own = [&](std::string_view name, const core::shared_statement& statement) {
-    if (!statement.reading || *statement.reading == session.state().reading()) put(name, statement.body);
+    if (!statement.reading || *statement.reading == now) put(name, statement.body);
   };
   const bool shows_all = sql::mentions_prefix(text, "pg_prepared_statement");
   if (shows_all) {
@@ -290,7 +289,7 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     put(probe_name, body);
   }
   // Without a text any of them may be meant.
-  const auto mentioned = text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, lexical);
+  const auto mentioned = text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, now.lexical);
   if (mentioned) {
     for (const std::string& name : *mentioned) {
       if (const auto found = sharing.statements.find(name); found.statement) put_own(name, *found.statement);

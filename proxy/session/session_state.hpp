@@ -28,8 +28,7 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
 boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_session& session,
                                                                       server_dialogue& server,
                                                                       std::string_view text,
-                                                                      sql::lexical_settings lexical,
-                                                                      dialogue_end end);
+                                                                      core::reading now, dialogue_end end);
 // … and it has run: which names are left is asked, and what was put there is taken away.
 boost::asio::awaitable<bool> take_names_off_server(client_session& session, server_dialogue& server,
                                                    dialogue_end end);
