@@ -339,12 +339,12 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
       case 'A':
         if (type == 'T') {
           const std::uint64_t before = pipeline_.answered_before();
-          if (told_.waits_for(before) && available < total && total <= longest_row_description) {
+          if (waits_for_result(before) && available < total && total <= longest_row_description) {
             out.step = server_step::need_more;
             return out;
           }
           pipeline_.received(type);
-          if (told_.waits()) tell_result(type, bytes.subspan(at, std::min(total, available)), before);
+          if (waits_for_results()) tell_result(type, bytes.subspan(at, std::min(total, available)), before);
         }
         break;
       case 'Z':
@@ -365,7 +365,7 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
             return out;
           }
           pipeline_.ready(status);
-          if (told_.waits()) told_.abandoned_before(pipeline_.answered_before());
+          if (waits_for_results()) results_abandoned();
           if (follows_statements()) {
             settle('Z', before);
             if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
@@ -406,7 +406,7 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           out.plan_stale = out.plan_stale || fields.plan_stale;
           ++out.errors;
         }
-        if (told_.waits()) tell_result(type, {}, before);
+        if (waits_for_results()) tell_result(type, {}, before);
         if (follows_statements()) settle(type, before);
         break;
       }
@@ -450,7 +450,8 @@ std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_
     return std::nullopt;
   }
   if (type == 'B') {
-    if (!pipeline_.at_rest()) return std::nullopt;
+    // The first of a batch; what was sent before is waited for.
+    if (pipeline_.unsynced() || (pipeline_.answered() && !pipeline_.at_rest())) return std::nullopt;
     if (!has_named_) {
       seen_epoch_ = schema_->now();
       return std::nullopt;
@@ -474,7 +475,7 @@ std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_
     return client_scan{at, client_step::renew};
   }
   if (type == 'D')
-    told_.asked(pipeline_.next_number(), name, seen_epoch_);
+    told_.asked(pipeline_.next_number(), name);
   else
     told_.close_sent(pipeline_.next_number(), name);
   return std::nullopt;
@@ -482,11 +483,23 @@ std::optional<client_scan> session::follow_statement(byte_view bytes, std::size_
 
 // An answer, if it is one, of a Describe or Close that told_ waits for.
 void session::tell_result(char type, byte_view message, std::uint64_t before) {
-  if (type == 'E') return told_.abandoned_before(pipeline_.answered_before());
-  if (!told_.waits_for(before) || pipeline_.answered_before() == before) return;
-  told_.answered(before, type == 'T'   ? shape_of(message)
-                         : type == 'n' ? result_shape::no_rows
-                                       : result_shape::unknown);
+  if (type == 'E') return results_abandoned();
+  if (!waits_for_result(before) || pipeline_.answered_before() == before) return;
+  const result_shape shape = type == 'T'   ? shape_of(message)
+                             : type == 'n' ? result_shape::no_rows
+                                           : result_shape::unknown;
+  if (!sharing_) return told_.answered(before, shape);
+  const sharing::describe& asked = sharing_->describes.front();
+  sharing_->statements.told(asked.name, shape);
+  if (sharing_->on_server != nullptr) sharing_->on_server->described(*asked.statement, shape);
+  sharing_->describes.pop_front();
+}
+
+void session::results_abandoned() {
+  told_.abandoned_before(pipeline_.answered_before());
+  if (!sharing_) return;
+  auto& describes = sharing_->describes;
+  while (!describes.empty() && describes.front().number < pipeline_.answered_before()) describes.pop_front();
 }
 
 void session::watch(new_relations& relations, std::string database, std::string user) {

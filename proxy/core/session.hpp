@@ -19,6 +19,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -120,7 +121,13 @@ struct sharing {
   bool touched = false;               // … or changed settings
   bool names_put = false;             // the client's statements are on the server under its own names
   std::set<std::string, std::less<>> closed_meanwhile;  // of those, what the client has closed since
-  bool unfollowed = false;  // something was sent that no other server can be given
+  struct describe {
+    std::uint64_t number;  // in the pipeline
+    std::string name;      // of the client's
+    shared_statement_ptr statement;
+  };
+  std::deque<describe> describes;  // of named statements, that wait for their answers
+  bool unfollowed = false;         // something was sent that no other server can be given
   std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 
@@ -165,6 +172,11 @@ class session {
   // Null: they are not.
   core::schema_epoch* schema() { return schema_.get(); }
   const std::string& renewal_name() const { return renewal_name_; }
+  // Transaction mode: the client's statement of that name, in the meaning that it has now. Null: there is
+  // none, or it would be read otherwise.
+  shared_statement_ptr statement_now(std::string_view name);
+  // … and there is room for one more on the server, when these have been closed.
+  std::vector<shared_statement_ptr> make_room();
   told_results& told() { return told_; }
   // Session mode: the schema changes up to this epoch concern the statements of these names, as the server
   // keeps them; each is looked at before its next Bind.
@@ -220,6 +232,12 @@ class session {
     }
   }
   std::optional<client_scan> follow_statement(byte_view bytes, std::size_t at, char type, std::size_t total);
+  bool waits_for_result(std::uint64_t number) const {
+    return told_.waits_for(number) ||
+           (sharing_ && !sharing_->describes.empty() && sharing_->describes.front().number == number);
+  }
+  bool waits_for_results() const { return told_.waits() || (sharing_ && !sharing_->describes.empty()); }
+  void results_abandoned();
   void tell_result(char type, byte_view message, std::uint64_t before);
   bool suspicious(std::string_view text) const;
   bool suspicious_when_it_runs(std::string_view text) const;
@@ -240,7 +258,7 @@ class session {
   bool follows_statements() const { return sharing_ || !prepared_.empty(); }
   void settle(char type, std::uint64_t before);
   sql::session_effects effects_of(std::string_view text) const;
-  void make_room_for(const shared_statement& statement);
+  void prepare_on_server(const shared_statement& statement);
   void collect_settings(sql::session_effects effects, std::string_view text);
   void own_message(char type, std::string_view name, byte_view body);
   bool may_tell_another_value(sql::session_effects effects) const;

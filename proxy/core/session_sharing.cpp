@@ -66,7 +66,7 @@ std::string session::meaning_now() const {
   std::string meaning = s.meaning;
   meaning += reading_.lexical.standard_conforming_strings ? "+" : "-";
   meaning += reading_.client_encoding;
-  if (s.touched || !pipeline_.answered()) meaning += "#" + std::to_string(own.fetch_add(1));
+  if (s.touched) meaning += "#" + std::to_string(own.fetch_add(1));
   return meaning;
 }
 
@@ -81,12 +81,30 @@ void session::own_message(char type, std::string_view name, byte_view body) {
   pipeline_.sent_own(type);
 }
 
-// Ahead of a Parse under the statement's name.
-void session::make_room_for(const shared_statement& statement) {
+std::vector<shared_statement_ptr> session::make_room() {
+  std::vector<shared_statement_ptr> all;
+  while (auto gone = sharing_->on_server->evict(limits_.server_statements, limits_.server_statement_bytes))
+    all.push_back(std::move(gone));
+  return all;
+}
+
+shared_statement_ptr session::statement_now(std::string_view name) {
   core::sharing& s = *sharing_;
-  while (const auto gone = s.on_server->evict(limits_.server_statements, limits_.server_statement_bytes,
-                                              s.statements.batch()))
-    own_message('C', gone->name, {});
+  const auto known = s.statements.find(name);
+  if (!known.statement) return nullptr;
+  const core::reading* now = reading_now();
+  if (known.statement->reading && (now == nullptr || *known.statement->reading != *now)) return nullptr;
+  const std::string meaning = meaning_now();
+  if (known.statement->meaning == meaning) return known.statement;
+  auto statement = s.registry->intern(meaning, known.statement->reading.value_or(reading_),
+                                      known.statement->body, known.statement->effects);
+  s.statements.replace(name, statement);
+  return statement;
+}
+
+// Ahead of a Parse under the statement's name.
+void session::prepare_on_server(const shared_statement& statement) {
+  for (const auto& gone : make_room()) own_message('C', gone->name, {});
   // Closed even where it was never seen: an error may have made the server skip an earlier Close. Where it
   // stands, it is prepared anew: the server says now whether the text still holds.
   own_message('C', statement.name, {});
@@ -145,7 +163,7 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   const core::reading* known_reading = reading_now();
   const shared_statement_ptr statement =
       s.registry->intern(meaning_now(), known_reading != nullptr ? *known_reading : reading_, body, effects);
-  make_room_for(*statement);
+  prepare_on_server(*statement);
   const std::uint64_t number = pipeline_.next_number();
   tell_suspects(number);
   s.statements.parse_sent(number, parse.name, statement);
@@ -216,7 +234,6 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (s.names_put && s.statements.find(name).is == client_statements::answer::found)
       s.closed_meanwhile.emplace(name);
     s.statements.close_sent(pipeline_.next_number(), name);
-    told_.close_sent(pipeline_.next_number(), name);
     // The server has it under another name: closing what is not there is no error. Names of ours stay.
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
@@ -249,30 +266,39 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (name.starts_with(shared_name_prefix)) return refuse_with(refusal_reason::name_unknown);
     return shared_as::it_is;
   }
-  if (type == 'B' && s.on_server->epoch() != seen_epoch_) {
-    const auto told = told_.find(name);
-    if (told && told->epoch != s.on_server->epoch()) {
-      renewal_name_ = name;
-      return stop_with({at, client_step::renew});
-    }
-    if (told && told->outdated) return refuse_with(refusal_reason::result_changed);
-  }
   const std::uint64_t batch = s.statements.batch();
-  if (!s.on_server->has(*known.statement, batch)) {
-    if (known.statement->reading && *known.statement->reading != reading_)
-      return refuse_with(refusal_reason::other_reading);
-    make_room_for(*known.statement);
-    s.on_server->parse_sent(pipeline_.next_number(), batch, known.statement);
-    own_message('P', known.statement->name, known.statement->body);
-    return stop_with({at, client_step::replace, 0});
+  shared_statement_ptr statement = known.statement;
+  const auto renew = [&] {
+    renewal_name_ = name;
+    return stop_with({at, client_step::renew});
+  };
+  if (!s.on_server->has(*statement, batch)) {
+    if (statement->reading) {
+      const core::reading* now = reading_now();
+      if (now == nullptr) return renew();  // it is asked
+      if (*statement->reading != *now) return refuse_with(refusal_reason::other_reading);
+    }
+    if (type == 'B' && known.told) return renew();
+    statement = statement_now(name);
+    if (!s.on_server->has(*statement, batch)) {
+      prepare_on_server(*statement);
+      s.on_server->parse_sent(pipeline_.next_number(), batch, statement);
+      own_message('P', statement->name, statement->body);
+      return stop_with({at, client_step::replace, 0});
+    }
   }
-  s.on_server->used(*known.statement, batch);
-  const sql::session_effects effects = known.statement->effects;
+  if (type == 'B' && known.told) {
+    const auto shape = s.on_server->shape(*statement);
+    if (!shape) return renew();
+    if (!same_shape(*shape, *known.told)) return refuse_with(refusal_reason::result_changed);
+  }
+  s.on_server->used(*statement);
+  const sql::session_effects effects = statement->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
   if (effects.has(sql::session_effect::statement_names) && !s.names_put)
     return whole_with(client_step::put_names);
   if (type == 'B') run_with(effects);
-  rename(message.first(field), total, name, known.statement->name);
+  rename(message.first(field), total, name, statement->name);
   if (type == 'B' && !prepared_.empty()) {
     // To be bound again, it must be what the server knows.
     std::vector<std::byte> bound;
@@ -282,7 +308,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     }
     prepared_.bind_sent(pipeline_.next_number(), portal, name, bound);
   }
-  if (type == 'D') told_.asked(pipeline_.next_number(), name, s.on_server->epoch());
+  if (type == 'D') s.describes.push_back({pipeline_.next_number(), std::string(name), statement});
   pipeline_.sent(type);
   return stop_with({at, client_step::replace, field});
 }

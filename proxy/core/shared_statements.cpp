@@ -85,10 +85,9 @@ bool server_statements::has(const shared_statement& statement, std::uint64_t bat
   return by_id_.contains(statement.id);
 }
 
-void server_statements::used(const shared_statement& statement, std::uint64_t batch) {
+void server_statements::used(const shared_statement& statement) {
   const auto found = by_id_.find(statement.id);
   if (found == by_id_.end()) return;
-  found->second->batch = batch;
   if (found->second != by_use_.begin()) by_use_.splice(by_use_.begin(), by_use_, found->second);
 }
 
@@ -105,9 +104,29 @@ void server_statements::parse_sent(std::uint64_t number, std::uint64_t batch,
   latest_[added.statement->id] = &added;
 }
 
-shared_statement_ptr server_statements::evict(std::size_t most, std::size_t most_bytes, std::uint64_t batch) {
+void server_statements::prepared(shared_statement_ptr statement, result_shape shape) {
+  if (const auto earlier = by_id_.find(statement->id); earlier != by_id_.end()) {
+    bytes_ -= statement->body.size();
+    by_use_.erase(earlier->second);
+  }
+  bytes_ += statement->body.size();
+  const std::uint64_t id = statement->id;
+  by_use_.push_front({std::move(statement), shape});
+  by_id_[id] = by_use_.begin();
+}
+
+std::optional<result_shape> server_statements::shape(const shared_statement& statement) const {
+  const auto found = by_id_.find(statement.id);
+  return found == by_id_.end() ? std::nullopt : found->second->shape;
+}
+
+void server_statements::described(const shared_statement& statement, result_shape shape) {
+  if (const auto found = by_id_.find(statement.id); found != by_id_.end()) found->second->shape = shape;
+}
+
+shared_statement_ptr server_statements::evict(std::size_t most, std::size_t most_bytes) {
   const bool is_full = by_id_.size() + pending_.size() >= most || bytes_ >= most_bytes;
-  if (!is_full || by_use_.empty() || by_use_.back().batch == batch) return nullptr;
+  if (!is_full || by_use_.empty()) return nullptr;
   auto gone = std::move(by_use_.back().statement);
   bytes_ -= gone->body.size();
   by_id_.erase(gone->id);
@@ -130,7 +149,7 @@ void server_statements::confirmed(std::uint64_t number) {
     bytes_ -= done.statement->body.size();
     by_use_.erase(earlier->second);
   }
-  by_use_.push_front({done.statement, done.batch});
+  by_use_.push_front({done.statement});
   by_id_[done.statement->id] = by_use_.begin();
   pop_pending();
 }
@@ -165,13 +184,22 @@ void server_statements::forget_all() {
 client_statements::lookup client_statements::find(std::string_view name) const {
   const std::string_view key = key_of(name);
   if (const auto ahead = outlooks_.find(key); ahead != outlooks_.end()) {
-    if (ahead->second.batch != batch_) return {answer::in_doubt, nullptr};
+    if (ahead->second.batch != batch_) return {answer::in_doubt, nullptr, {}};
     if (!ahead->second.parsed) return {};
-    return {answer::found, ahead->second.statement};
+    return {answer::found, ahead->second.statement, {}};
   }
   const auto found = named_.find(key);
   if (found == named_.end()) return {};
-  return {answer::found, found->second.statement};
+  return {answer::found, found->second.statement, found->second.told};
+}
+
+void client_statements::told(std::string_view name, result_shape shape) {
+  if (const auto found = named_.find(key_of(name)); found != named_.end()) found->second.told = shape;
+}
+
+void client_statements::replace(std::string_view name, shared_statement_ptr statement) {
+  if (const auto found = named_.find(key_of(name)); found != named_.end())
+    found->second.statement = std::move(statement);
 }
 
 client_statements::unnamed_lookup client_statements::find_unnamed() const {

@@ -8,6 +8,7 @@
 
 #include "policies/sql/session_effects.hpp"
 #include "proxy/core/reading.hpp"
+#include "proxy/core/told_results.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -78,13 +79,18 @@ class server_statements {
 
   // Sent before in the same batch, or confirmed: a message that names it may be sent now.
   bool has(const shared_statement& statement, std::uint64_t batch) const;
-  void used(const shared_statement& statement, std::uint64_t batch);
+  void used(const shared_statement& statement);
 
   void parse_sent(std::uint64_t number, std::uint64_t batch, shared_statement_ptr statement);
+  // It was prepared between the client's messages, and returns this.
+  void prepared(shared_statement_ptr statement, result_shape shape);
+  // What it returns on this server. None: it was not asked yet.
+  std::optional<result_shape> shape(const shared_statement& statement) const;
+  void described(const shared_statement& statement, result_shape shape);
   // When there are `most` or more, or they have so many bytes: the one that was not used for the longest
-  // time, and not in this batch; it is forgotten, the caller closes it on the server. Null: there is room, or
-  // everything is in use.
-  shared_statement_ptr evict(std::size_t most, std::size_t most_bytes, std::uint64_t batch);
+  // time; it is forgotten, the caller closes it on the server. Null: there is room, or nothing that is
+  // confirmed.
+  shared_statement_ptr evict(std::size_t most, std::size_t most_bytes);
   void confirmed(std::uint64_t number);
   void abandoned_before(std::uint64_t number);
   // The names of ours that the server still has; what is not among them is forgotten.
@@ -96,7 +102,7 @@ class server_statements {
  private:
   struct entry {
     shared_statement_ptr statement;
-    std::uint64_t batch = 0;  // last used in
+    std::optional<result_shape> shape = {};
   };
   struct pending {
     std::uint64_t number, batch;
@@ -124,8 +130,13 @@ class client_statements {
   struct lookup {
     answer is = answer::none;
     shared_statement_ptr statement;
+    std::optional<result_shape> told;  // what the client knows that it returns
   };
   lookup find(std::string_view name) const;
+  // The client was told what it returns.
+  void told(std::string_view name, result_shape shape);
+  // The same text with another meaning, which it has got since it was prepared.
+  void replace(std::string_view name, shared_statement_ptr statement);
 
   struct unnamed_lookup {
     answer is = answer::none;
@@ -172,6 +183,7 @@ class client_statements {
   struct named_statement {
     shared_statement_ptr statement;
     std::uint64_t order = 0;
+    std::optional<result_shape> told = {};
   };
   // What the last effect that waits will make of a name. Deep pipelines ask for each message.
   struct outlook {

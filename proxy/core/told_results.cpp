@@ -54,12 +54,12 @@ result_shape shape_of(std::span<const std::byte> row_description) {
   return in.failed() ? result_shape::unknown : all.shape();
 }
 
-void told_results::asked(std::uint64_t number, std::string_view name, std::uint64_t epoch) {
-  pending_.push_back({number, epoch, std::string(key_of(name)), false});
+void told_results::asked(std::uint64_t number, std::string_view name) {
+  pending_.push_back({number, std::string(key_of(name)), false});
 }
 
 void told_results::close_sent(std::uint64_t number, std::string_view name) {
-  if (!empty()) pending_.push_back({number, 0, std::string(key_of(name)), true});
+  if (!empty()) pending_.push_back({number, std::string(key_of(name)), true});
 }
 
 void told_results::answered(std::uint64_t number, result_shape shape) {
@@ -75,23 +75,17 @@ void told_results::answered(std::uint64_t number, result_shape shape) {
     by_name_.clear();
     forgot_some_ = true;
   }
-  by_name_.insert_or_assign(std::move(done.name), told{shape, done.epoch, false});
+  by_name_.insert_or_assign(std::move(done.name), shape);
 }
 
 void told_results::abandoned_before(std::uint64_t number) {
   while (!pending_.empty() && pending_.front().number < number) pending_.pop_front();
 }
 
-std::optional<told_results::told> told_results::find(std::string_view name) const {
+std::optional<result_shape> told_results::find(std::string_view name) const {
   if (const auto found = by_name_.find(key_of(name)); found != by_name_.end()) return found->second;
-  if (forgot_some_) return told{};
+  if (forgot_some_) return result_shape::unknown;
   return std::nullopt;
-}
-
-void told_results::compared(std::string_view name, result_shape shape, std::uint64_t epoch) {
-  told& of = by_name_[std::string(key_of(name))];
-  of.epoch = epoch;
-  of.outdated = !same_shape(of.shape, shape);
 }
 
 }  // namespace tidegate::core

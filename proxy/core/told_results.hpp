@@ -1,7 +1,7 @@
 #pragma once
-// What a client has been told its named prepared statements return (Describe), so that a statement which a
-// schema change has made stale is prepared anew only where the client sees no difference: PostgreSQL refuses
-// it with "cached plan must not change result type" for exactly that.
+// What a client has been told its named prepared statements return (Describe), in session mode, so that a
+// statement which a schema change has made stale is prepared anew only where the client sees no difference:
+// PostgreSQL refuses it with "cached plan must not change result type" for exactly that.
 //
 // Effects wait for the server's answers by their number in the pipeline, as in prepared_statements.hpp.
 
@@ -29,15 +29,9 @@ inline bool same_shape(result_shape a, result_shape b) {
 
 class told_results {
  public:
-  struct told {
-    result_shape shape = result_shape::unknown;
-    std::uint64_t epoch = 0;  // schema_epochs.hpp: of the statement that was described, or compared last
-    bool outdated = false;    // … and it returns something else by now
-  };
-
   bool empty() const { return by_name_.empty() && pending_.empty(); }
   // A Describe of a named statement was sent, or a Close.
-  void asked(std::uint64_t number, std::string_view name, std::uint64_t epoch);
+  void asked(std::uint64_t number, std::string_view name);
   void close_sent(std::uint64_t number, std::string_view name);
   bool waits() const { return !pending_.empty(); }
   bool waits_for(std::uint64_t number) const {
@@ -50,18 +44,16 @@ class told_results {
 
   // None: the client was told nothing, and takes what comes. (A Describe that is not answered counts as
   // nothing: it will tell what is true by then.)
-  std::optional<told> find(std::string_view name) const;
-  // The statement returns this by now.
-  void compared(std::string_view name, result_shape shape, std::uint64_t epoch);
+  std::optional<result_shape> find(std::string_view name) const;
 
  private:
   struct pending {
-    std::uint64_t number, epoch;
+    std::uint64_t number;
     std::string name;
     bool closes;
   };
 
-  std::map<std::string, told, std::less<>> by_name_;
+  std::map<std::string, result_shape, std::less<>> by_name_;
   std::deque<pending> pending_;
   bool forgot_some_ = false;
 };

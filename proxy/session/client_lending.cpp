@@ -117,6 +117,7 @@ void client_session::attach(pool::pooled_server_ptr server) {
       std::exchange(server_->unread, {});  // the beginning of a message that came while it was idle
   core::sharing& sharing = *core_.sharing();
   sharing.on_server = &server_->statements;
+  sharing.on_server->renew(core_.schema()->now());
   if (server_->last_client != id_) sharing.unnamed_is_ours = false;
   sharing.another_came_between = server_->last_drew != id_;
   sharing.drew = sharing.touched = sharing.names_put = false;

@@ -372,7 +372,8 @@ void client_session::count_as(metrics::client_state state) {
 
 void client_session::intercept(core::byte_view message, std::optional<core::refusal_reason> why,
                                std::size_t length) {
-  if (core_.pipeline().copying_in()) fail_copy(static_cast<char>(message[0]));
+  awaiting_type_ = static_cast<char>(message[0]);
+  if (core_.pipeline().copying_in()) fail_copy(awaiting_type_);
   phase_ = phase::draining;
   cancel_requested_ = false;  // an earlier one was for what the server ran
   count_as(metrics::client_state::waiting);
@@ -392,6 +393,7 @@ void client_session::intercept(core::byte_view message, std::optional<core::refu
 
 // The Bind that is left waits until its statement was looked at.
 void client_session::renew() {
+  awaiting_type_ = 'B';
   phase_ = phase::draining;
   boost::asio::co_spawn(
       on_.context,
@@ -527,6 +529,8 @@ void client_session::from_server(core::byte_view bytes) {
       return end(end_reason::protocol, protocol::sqlstate::protocol_violation,
                  "the server sent an invalid message");
   }
+  // What was asked before turns out to be a COPY, and what waits here does not belong to it.
+  if (phase_ == phase::draining && core_.pipeline().copying_in()) fail_copy(awaiting_type_);
   if (phase_ == phase::answering && core_.pipeline().copying_in())
     relay_pending();  // COPY data that came ahead of the server's go
   if (waits_for_answers_ && phase_ == phase::relaying) {
@@ -640,8 +644,8 @@ void client_session::tick(clock::time_point now) {
   const auto passed = [](clock::duration since, std::chrono::milliseconds limit) {
     return limit.count() != 0 && since >= limit;
   };
-  if (phase_ == phase::draining || phase_ == phase::dialogue)
-    return;  // an interception has budgets of its own
+  if (phase_ == phase::dialogue) return;  // an interception has budgets of its own
+  if (phase_ == phase::draining && !query_running_) return;
   if (phase_ == phase::waiting) {
     if (passed(now - lent_->waits_since, timeouts.query_wait))
       return end(end_reason::timeout, protocol::sqlstate::query_canceled,

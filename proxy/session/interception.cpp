@@ -138,8 +138,8 @@ boost::asio::awaitable<void> interception::run() {
     if (refused_ != core::refusal_reason::statement_too_long) co_await forward();
     co_return;
   }
-  if (refused_ == core::refusal_reason::names_first) co_return co_await put_names_first();
   if (!co_await find_reading()) co_return;
+  if (refused_ == core::refusal_reason::names_first) co_return co_await put_names_first();
   if (refused_ == core::refusal_reason::reading_first) {
     session_.state().asked_reading(reading_);
     co_return session_.put_back(message_);
@@ -212,21 +212,13 @@ boost::asio::awaitable<bool> interception::find_reading() {
   server_reading_ = reading_ = state.reading();
   if (state.reading_now() != nullptr || state.pipeline().failed()) co_return true;
   // Everything is answered: what ran in this batch is not reported before its end.
-  const auto shown =
-      co_await server_.run_sql(own_end(), "SHOW standard_conforming_strings", "SHOW client_encoding");
+  const auto shown = co_await ask_reading(server_, own_end());
   if (!shown) co_return false;
   if (!shown->ok()) {
     co_await fail_with(shown->error);
     co_return false;
   }
-  if (shown->rows.size() != 2 || shown->rows.front().empty() || shown->rows.back().empty()) {
-    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
-                 "the server's answers do not match the gateway's requests");
-    co_return false;
-  }
-  reading_.lexical.standard_conforming_strings = control::text(shown->rows.front().front(), 0) == "on";
-  reading_.client_encoding = control::text(shown->rows.back().front(), 0);
-  reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(reading_.client_encoding);
+  reading_ = reading_of(*shown);
   server_reading_ = reading_;
   co_return true;
 }
@@ -556,6 +548,18 @@ bool interception::existed(const sql::statement& s) const {
   return relation != nullptr && facts_.snapshot.relation(*relation).state != policies::presence::missing;
 }
 
+// It concerns relations of this session only: temporary ones, and those that were not there before the message.
+bool interception::is_temporary(const sql::statement& s) const {
+  const auto temporary = [this](const sql::qualified_name& name) {
+    const auto found = facts_.snapshot.relation(name);
+    return found ? found->persistence == 't' : found.state == policies::presence::missing;
+  };
+  if (const auto* t = s.as<sql::alter_table>()) return temporary(t->relation);
+  if (const auto* d = s.as<sql::drop>())
+    return !d->objects.empty() && std::all_of(d->objects.begin(), d->objects.end(), temporary);
+  return false;
+}
+
 boost::asio::awaitable<void> interception::decide() {
   const core::pipeline& pipeline = session_.state().pipeline();
   history_ = session_.memory().history;
@@ -850,7 +854,9 @@ void interception::remember(bool succeeded) {
       if (!whole) whole = std::make_shared<core::suspect_statement>(core::suspect_statement{text_, reading_});
       session_.state().prepared().prepared_in_sql(prepared->name, whole);
     }
-    const auto changes_schema = [](const sql::statement& s) { return s.ddl && !policies::only_adds(s); };
+    const auto changes_schema = [this](const sql::statement& s) {
+      return s.ddl && !policies::only_adds(s) && !is_temporary(s);
+    };
     if (std::any_of(decisions_.begin(), decisions_.end(),
                     [&](const decided& d) { return changes_schema(*d.statement); }))
       session_.schema_changed();

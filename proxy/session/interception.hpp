@@ -63,6 +63,7 @@ class interception {
   boost::asio::awaitable<bool> read_facts();
   boost::asio::awaitable<std::optional<bool>> must_not_read();
   void mark_fresh(const policies::fact_request& request);
+  bool is_temporary(const sql::statement& s) const;
   bool existed(const sql::statement& s) const;
   boost::asio::awaitable<void> decide();
 

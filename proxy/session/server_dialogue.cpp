@@ -1,5 +1,6 @@
 #include "proxy/session/server_dialogue.hpp"
 
+#include "policies/sql/encoding.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/reader.hpp"
 #include "protocol/sqlstate.hpp"
@@ -215,6 +216,20 @@ boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
   const expected an_error{4, false};
   const auto answer = co_await collect(an_error, end);
   co_return answer.has_value();
+}
+
+boost::asio::awaitable<std::optional<own_answer>> ask_reading(server_dialogue& server, dialogue_end end) {
+  return server.run_sql(end, "SHOW standard_conforming_strings", "SHOW client_encoding");
+}
+
+core::reading reading_of(const own_answer& answer) {
+  core::reading now;
+  if (answer.rows.size() != 2 || answer.rows.front().empty() || answer.rows.back().empty())
+    return {{false, false}, "unknown"};  // no PostgreSQL answers so
+  now.lexical.standard_conforming_strings = control::text(answer.rows.front().front(), 0) == "on";
+  now.client_encoding = control::text(answer.rows.back().front(), 0);
+  now.lexical.ascii_safe_encoding = sql::is_ascii_safe(now.client_encoding);
+  return now;
 }
 
 void server_dialogue::pass_on(core::byte_view message) {

@@ -97,4 +97,9 @@ class server_dialogue {
   char status_ = 'I';
 };
 
+// How the server reads texts now, when that can't be known from what it has reported.
+boost::asio::awaitable<std::optional<own_answer>> ask_reading(server_dialogue& server, dialogue_end end);
+// Of its answer, if it is ok.
+core::reading reading_of(const own_answer& answer);
+
 }  // namespace tidegate::session

@@ -64,6 +64,12 @@ bool put_types(protocol::writer& w, std::string_view array) {
   return true;
 }
 
+// A cancel or a timeout of the client's own has ended it.
+bool gave_up(const own_answer& answer) {
+  return answer.sqlstate == protocol::sqlstate::query_canceled ||
+         answer.sqlstate == protocol::sqlstate::lock_not_available;
+}
+
 // What the text returns when it is prepared now.
 boost::asio::awaitable<std::optional<own_answer>> try_now(server_dialogue& server, core::byte_view body,
                                                           dialogue_end end) {
@@ -79,6 +85,7 @@ boost::asio::awaitable<std::optional<own_answer>> try_now(server_dialogue& serve
 boost::asio::awaitable<void> renew_on_own_server(client_session& session, server_dialogue& server) {
   core::session& state = session.state();
   const std::string name = state.renewal_name();
+  if (!state.pipeline().at_rest()) co_return;  // in a transaction by now: the error will be the client's
   const std::uint64_t now = state.schema()->now();
   auto& counted = session.metrics().database->statement_renewals;
   if (state.seen_epoch() != now) {
@@ -97,7 +104,13 @@ boost::asio::awaitable<void> renew_on_own_server(client_session& session, server
   protocol::writer w(out);
   describe_statement(w, name);
   const auto described = co_await server.send_own(std::move(out), 0, dialogue_end::sync);
-  if (!described || described->sqlstate != protocol::sqlstate::feature_not_supported) co_return;
+  if (!described) co_return;
+  const auto fail = [&](const own_answer& answer) {
+    session.send_to_client(answer.error);
+    state.discard_until_sync();
+  };
+  if (gave_up(*described)) co_return fail(*described);
+  if (described->sqlstate != protocol::sqlstate::feature_not_supported) co_return;
 
   std::vector<own_statement> question;
   question.push_back({std::string(text_query), {name.substr(0, 63)}});
@@ -113,8 +126,9 @@ boost::asio::awaitable<void> renew_on_own_server(client_session& session, server
   if (!put_types(b, control::text(found->rows.front().front(), 1))) co_return;
   const auto tried = co_await try_now(server, body, dialogue_end::sync);
   if (!tried) co_return;
+  if (gave_up(*tried)) co_return fail(*tried);
   if (!tried->ok()) co_return;
-  if (const auto told = state.told().find(name); told && !core::same_shape(told->shape, tried->result)) {
+  if (const auto told = state.told().find(name); told && !core::same_shape(*told, tried->result)) {
     counted[metrics::renewal_result::result_changed].add();
     co_return;
   }
@@ -122,31 +136,52 @@ boost::asio::awaitable<void> renew_on_own_server(client_session& session, server
   protocol::writer a(anew);
   close_statement(a, name);
   parse_statement(a, name, body);
-  if (!co_await server.send_own(std::move(anew), 2, dialogue_end::sync)) co_return;
+  const auto made = co_await server.send_own(std::move(anew), 2, dialogue_end::sync);
+  if (!made) co_return;
+  // The text was fine a moment ago; the client is told why its statement has gone.
+  if (!made->ok()) co_return fail(*made);
   counted[metrics::renewal_result::renewed].add();
 }
 
-boost::asio::awaitable<void> compare_on_lent_server(client_session& session, server_dialogue& server) {
+// The statement is prepared on the server as it is now, to be compared with what the client was told.
+boost::asio::awaitable<void> prepare_on_lent_server(client_session& session, server_dialogue& server) {
   core::session& state = session.state();
-  const std::string name = state.renewal_name();
   core::sharing& sharing = *state.sharing();
-  const auto known = sharing.statements.find(name);
-  if (known.statement == nullptr) co_return;
+  const std::string name = state.renewal_name();
   const bool in_batch = state.pipeline().unsynced();
-  const auto tried =
-      co_await try_now(server, known.statement->body, in_batch ? dialogue_end::flush : dialogue_end::sync);
-  if (!tried) co_return;
-  if (!tried->ok()) {
-    // As the Bind would have been answered.
-    session.send_to_client(tried->error);
+  const dialogue_end end = in_batch ? dialogue_end::flush : dialogue_end::sync;
+  const auto fail = [&](const protocol::byte_buffer& error) {
+    session.send_to_client(error);
     if (in_batch)
       state.pipeline().mark_skipping();
     else
       state.discard_until_sync();
-    co_return;
+  };
+  if (state.reading_now() == nullptr) {
+    const auto now = co_await ask_reading(server, end);
+    if (!now) co_return;
+    if (!now->ok()) co_return fail(now->error);
+    state.asked_reading(reading_of(*now));
   }
-  state.told().compared(name, tried->result, sharing.on_server->epoch());
-  const bool same = core::same_shape(state.told().find(name)->shape, tried->result);
+  const auto known = sharing.statements.find(name);
+  const core::shared_statement_ptr statement = state.statement_now(name);
+  if (!statement || !known.told) co_return;
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  std::size_t answers = 3;
+  for (const auto& gone : state.make_room()) {
+    close_statement(w, gone->name);
+    ++answers;
+  }
+  close_statement(w, statement->name);
+  parse_statement(w, statement->name, statement->body);
+  describe_statement(w, statement->name);
+  close_statement(w, probe_name);
+  const auto tried = co_await server.send_own(std::move(out), answers, end);
+  if (!tried) co_return;
+  if (!tried->ok()) co_return fail(tried->error);  // as the Bind would have been answered
+  sharing.on_server->prepared(statement, tried->result);
+  const bool same = core::same_shape(*known.told, tried->result);
   session.metrics()
       .database
       ->statement_renewals[same ? metrics::renewal_result::renewed : metrics::renewal_result::result_changed]
@@ -159,7 +194,7 @@ boost::asio::awaitable<void> renew_statement(client_session& session) {
   if (!co_await session.take_server()) co_return;
   server_dialogue server(session);
   if (session.lent() != nullptr)
-    co_await compare_on_lent_server(session, server);
+    co_await prepare_on_lent_server(session, server);
   else
     co_await renew_on_own_server(session, server);
 }

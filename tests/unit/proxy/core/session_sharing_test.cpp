@@ -299,6 +299,70 @@ TEST_F(sharing_test, a_text_that_would_be_read_otherwise_is_not_prepared_again) 
   EXPECT_EQ(one.last, client_step::done);
 }
 
+std::string row_description(std::string_view column) {
+  return message('T', std::string("\0\1", 2) + strings({column}) + std::string(18, '\0'));
+}
+
+// Prepared and described, in one batch.
+std::string described(std::string_view column) {
+  return closed + parsed + message('t', std::string(2, '\0')) + row_description(column) + ready();
+}
+
+TEST_F(sharing_test, who_was_told_a_result_gets_no_other) {
+  const std::string describe = message('D', std::string("S") + strings({"s"}));
+  one.client(parse("SELECT a", "s") + describe + sync());
+  one.server(described("a"));
+  one.client(core::bind("s") + sync());
+  EXPECT_EQ(one.last, client_step::done);
+  one.server(bound + ready());
+  // Another server may have prepared it under another schema: it is asked before the Bind.
+  server_statements second;
+  one.lend(second);
+  one.client(core::bind("s") + sync());
+  EXPECT_EQ(one.last, client_step::renew);
+  EXPECT_EQ(one.session.renewal_name(), "s");
+  const auto statement = one.session.statement_now("s");
+  second.prepared(statement, shape_of(view(row_description("b"))));
+  one.client({});
+  EXPECT_EQ(one.last, client_step::refuse);
+  EXPECT_EQ(one.why, refusal_reason::result_changed);
+  second.prepared(statement, shape_of(view(row_description("a"))));
+  one.client({});
+  EXPECT_EQ(one.last, client_step::done);
+  one.server(bound + ready());
+  // Prepared again, it is another statement, of which the client was told nothing.
+  server_statements third;
+  one.lend(third);
+  one.client(close('S', "s") + parse("SELECT a", "s") + core::bind("s") + sync());
+  EXPECT_EQ(one.last, client_step::done);
+}
+
+TEST_F(sharing_test, under_other_settings_a_text_is_another_statement) {
+  one.session.sharing()->meaning = "DateStyle=MDY";
+  one.client(parse("SELECT date '01/02/2024'", "s") + sync());
+  one.server(closed + parsed + ready());
+  const std::string before = one.session.statement_now("s")->name;
+  one.session.sharing()->meaning = "DateStyle=DMY";
+  server_statements second;
+  one.lend(second);
+  const std::string sent = one.client(core::bind("s") + sync());
+  EXPECT_EQ(sent.find(before), std::string::npos);
+  one.server(closed + parsed + bound + ready());
+  one.session.sharing()->meaning = "DateStyle=MDY";
+  EXPECT_EQ(one.session.statement_now("s")->name, before);
+}
+
+TEST_F(sharing_test, a_batch_without_end_has_room_for_no_more_than_others) {
+  shared_relay few(registry, server, 3);
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = "s" + std::to_string(i);
+    few.client(parse("SELECT " + std::to_string(i), name) + close('S', name) + message('H'));
+    few.server(i < 3 ? closed + parsed + closed : closed + closed + parsed + closed);
+    EXPECT_EQ(few.last, client_step::done);
+    EXPECT_LE(server.size(), 3u);
+  }
+}
+
 TEST_F(sharing_test, what_is_closed_or_fails_counts_no_more) {
   one.client(parse("SELECT 1", "a") + sync());
   one.server(closed + parsed + ready());
