@@ -486,3 +486,11 @@ def test_idle_gateway_uses_no_processor(make_gateway):
         before = gateway.processor_seconds()
         time.sleep(2)
         assert gateway.processor_seconds() - before < 0.1
+
+
+def test_query_timeout_holds_for_what_others_wait_behind(make_gateway, postgres):
+    gateway = make_gateway({"timeouts": {"query": "1s"}})
+    with gateway.login() as client:
+        client.send(wire.query("SELECT pg_sleep(20)"), wire.query("SET lock_timeout = 0"))
+        assert wire.errors(client.read_rest(10)) == ["57014"]
+    wait_until(lambda: not [row for row in postgres.sessions("app")], what="the server has been asked to cancel")

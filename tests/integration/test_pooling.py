@@ -675,3 +675,50 @@ def test_reload_changes_the_size_of_pools_that_are_there(single):
         single.reload(settings)
         assert wire.types(other.query("SELECT 1")) == "TDCZ"
         one.query("COMMIT")
+
+
+# -- texts and their meaning --------------------------------------------------------------------------------------------
+
+
+def test_text_that_one_client_gives_another_meaning_keeps_its_own_for_others(single):
+    text = "SELECT extract(month FROM date '01/02/2024')"
+    with single.login() as one, single.login() as other:
+        assert wire.errors(one.sync(P(text, "s"))) == []
+        assert wire.errors(other.sync(P(text, "s"))) == []
+        one.query("SET datestyle = 'ISO, DMY'")
+        single_server = one.value(PID)
+        # Whatever makes the server prepare it again while the first client's settings are on it.
+        assert wire.errors(one.query("CREATE TABLE moved (i int)")) == []
+        assert wire.errors(one.query("ALTER TABLE moved ADD COLUMN j int")) == []
+        assert one.value(PID)
+        assert wire.errors(one.sync(B("s"), E())) == []
+        assert wire.rows(other.sync(B("s"), E())) == [["1"]]
+        one.query("DROP TABLE moved")
+        assert single_server
+
+
+def test_text_is_prepared_again_as_it_was_read_or_not_at_all(single):
+    with single.login() as client:
+        assert wire.errors(client.sync(P(r"SELECT 'a\b'", "s"))) == []
+        off = P("SET standard_conforming_strings = off") + B() + E()
+        assert wire.errors(client.query("CREATE TABLE moved (i int)")) == []
+        assert wire.errors(client.query("ALTER TABLE moved ADD COLUMN j int")) == []
+        assert wire.errors(client.sync(off + B("s") + E())) == ["26000"]
+        assert wire.errors(client.sync(off + P("EXECUTE s") + B() + E())) == ["26000"]
+        assert wire.rows(client.sync(B("s"), E())) == [["a\\b"]]
+        client.query("DROP TABLE moved")
+
+
+def test_batch_without_end_does_not_fill_the_server(single, postgres):
+    with single.login() as client:
+        for i in range(700):
+            client.send(P(f"SELECT {i}", "s"), C("S", "s"), wire.flush())
+            client.read_until("3")
+        client.send(S())
+        client.read_until("Z")
+        count = client.value("SELECT count(*) FROM (SELECT 1) one")
+        assert count == "1"
+        names = postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'")
+        assert names == [(1,)]
+    rows = show(single, "PREPARED_STATEMENTS")
+    assert len(rows) <= 501

@@ -1,5 +1,7 @@
 """Prepared statements after schema changes: "cached plan must not change result type" reaches only whom it concerns."""
 
+import time
+
 import pytest
 
 from support import wire
@@ -152,6 +154,77 @@ def test_bind_that_comes_in_pieces_is_renewed(gateway, cut):
             assert client.is_quiet(0.05)
             client.send(whole[cut:])
             assert wire.errors(client.read_until("Z")) == expected
+
+
+def on_each_server(client, other, act):
+    """Runs it on both servers of the pool, in transactions."""
+    seen = {}
+    for held in False, True, False, True:
+        client.query("BEGIN")
+        first = client.value(PID)
+        if held and first in seen:   # another one, by somebody who takes this
+            other.query("BEGIN")
+            client.query("COMMIT")
+            client.query("BEGIN")
+        seen.setdefault(client.value(PID), act())
+        client.query("COMMIT")
+        other.query("COMMIT")
+    assert len(seen) == 2
+    return list(seen.values())
+
+
+def test_columns_that_a_client_was_not_told_reach_it_from_no_server(pool):
+    with pool.login() as client, pool.login() as other, pool.login() as third:
+        other.query("BEGIN")   # both servers are there
+        assert ran(client, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+        other.query("COMMIT")
+        assert on_each_server(client, third, lambda: wire.rows(client.sync(B("s"), E()))) == [[["1", "one"]]] * 2
+        assert wire.errors(other.query(ALTER)) == []
+        for _ in range(2):
+            client.query("BEGIN")
+            assert ran(client, B("s"), E()) == [RESULT_CHANGED]
+            client.query("ROLLBACK")
+        assert ran(client, B("s"), E()) == [RESULT_CHANGED]
+
+
+def test_search_path_gives_a_text_another_result_and_the_client_is_told(gateway, postgres):
+    postgres.execute("CREATE SCHEMA IF NOT EXISTS elsewhere; CREATE TABLE elsewhere.wares (a int, b int, c int); GRANT ALL ON SCHEMA elsewhere TO app; "
+                     "GRANT ALL ON elsewhere.wares TO app")
+    try:
+        with gateway.login() as client:
+            assert ran(client, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+            assert wire.rows(client.sync(B("s"), E())) == [["1", "one"]]
+            client.query("SET search_path = elsewhere")
+            assert ran(client, B("s"), E()) == [RESULT_CHANGED]
+            client.query("RESET search_path")
+            assert wire.rows(client.sync(B("s"), E())) == [["1", "one"]]
+    finally:
+        postgres.execute("DROP SCHEMA elsewhere CASCADE")
+
+
+def test_statement_prepared_again_is_free_of_what_was_told_before(gateway):
+    with gateway.login() as client, gateway.login() as other:
+        assert ran(client, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+        assert wire.errors(other.query(ALTER)) == []
+        messages = client.sync(wire.close("S", "s"), P("SELECT * FROM wares", "s"), B("s"), E())
+        assert wire.rows(messages) == [["1", "one", None]]
+        for forget in "DEALLOCATE s", "DISCARD ALL":
+            assert ran(client, D("S", "s")) == []
+            assert wire.errors(client.query(forget)) == []
+            assert ran(client, P("SELECT id, id, id, id FROM wares", "s")) == []
+            assert wire.errors(other.query(f"ALTER TABLE wares ADD COLUMN {forget.split()[0]}_1 int")) == []
+            assert wire.rows(client.sync(B("s"), E())) == [["1"] * 4]
+
+
+def test_temporary_tables_are_no_schema_change(pool):
+    """Servers are replaced after one, every half second."""
+    with pool.login() as client, pool.login() as other:
+        seen = set()
+        for _ in range(25):
+            assert wire.errors(other.query("BEGIN; CREATE TEMP TABLE mine (i int); DROP TABLE mine; COMMIT")) == []
+            seen.add(client.value(PID))
+            time.sleep(0.1)
+        assert len(seen) <= 2
 
 
 def test_statement_of_a_table_that_is_gone_says_so(gateway, postgres):

@@ -315,6 +315,45 @@ def test_text_behind_a_set_of_its_batch_is_read_as_the_server_reads_it(target, b
     assert_kept(postgres)
 
 
+@pytest.mark.parametrize("behind", ["batch", "query", "savepoint"])
+def test_transaction_that_its_batch_has_ended_is_over(target, bystander, postgres, behind):
+    """A failed transaction runs nothing but its end; its end may stand in the same batch."""
+    with target.login() as client:
+        client.query("BEGIN")
+        client.query("SAVEPOINT a")
+        client.query("SELECT 1/0")
+        end = P("ROLLBACK TO a" if behind == "savepoint" else "ROLLBACK") + B() + E()
+        client.send(end + (wire.query(DROP) if behind == "query" else P(DROP) + B() + E() + S()))
+        assert wire.errors(client.read_until("Z")) == [REFUSED]
+        client.query("ROLLBACK")
+    assert_kept(postgres)
+
+
+@pytest.mark.parametrize("what", ["the name comes later", "the name gets another text", "a portal of it", "a portal, fetched"])
+def test_prepared_execute_is_judged_by_what_its_name_means_when_it_runs(target, bystander, postgres, what):
+    with target.login() as client:
+        client.query("BEGIN")
+        before = b"" if what == "the name comes later" else P("SELECT 1", "s")
+        bound = B("t", "p") if "portal" in what else b""
+        assert wire.errors(client.sync(before + P("EXECUTE s", "t") + bound)) == []
+        assert wire.errors(client.sync(wire.close("S", "s") + P(DROP, "s"))) == []
+        run = {"a portal of it": E("p") + S(), "a portal, fetched": wire.query("FETCH ALL FROM p")}.get(what, B("t") + E() + S())
+        client.send(run)
+        assert REFUSED in wire.errors(client.read_until("Z"))
+        client.query("ROLLBACK")
+    assert_kept(postgres)
+
+
+def test_names_beyond_ascii_are_not_for_what_may_be_ddl(target, bystander, postgres):
+    """The server knows them in its own encoding, and SQL may write them in a third."""
+    with target.login(parameters={"client_encoding": "LATIN1"}) as client:
+        assert wire.errors(client.sync(P(DROP, b"s\xe9"))) == ["0A000"]
+        assert wire.errors(client.sync(P(DROP, "s"), B("s", b"p\xe9"))) == ["0A000"]
+        assert wire.rows(client.sync(P("SELECT 1", b"h\xe9"), B(b"h\xe9", b"p\xe9"), E(b"p\xe9"))) == [["1"]]
+        assert wire.errors(client.sync(B("s"), E())) == [REFUSED]
+    assert_kept(postgres)
+
+
 def test_execute_in_a_do_block_of_ddl_that_the_protocol_prepared(target, bystander, postgres):
     with target.login() as client:
         assert wire.errors(client.sync(P(DROP, "s"), P("EXECUTE s", "t"))) == []

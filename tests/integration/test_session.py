@@ -324,6 +324,17 @@ def test_terminate_in_a_transaction_rolls_back_and_leaves_no_session(target, pos
     assert postgres.execute("SELECT to_regclass('never_committed')") == [(None,)]
 
 
+def test_statement_that_wants_a_decision_does_not_wait_for_ever_behind_a_copy(target, postgres):
+    """The server wants data, and what came behind the COPY is none."""
+    postgres.execute("CREATE TABLE IF NOT EXISTS copied (i int); GRANT ALL ON copied TO app")
+    with target.login() as client:
+        client.send(wire.query("COPY copied FROM STDIN"), wire.query("SET lock_timeout = 0"))
+        assert "57014" in wire.errors(client.read_until("Z"))
+        client.read_until("Z")
+        assert client.value("SELECT 1") == "1"
+    postgres.execute("DROP TABLE copied")
+
+
 def test_terminate_in_a_copy_leaves_no_session(target, postgres):
     client = target.login()
     client.query("CREATE TEMP TABLE c(a int)")
