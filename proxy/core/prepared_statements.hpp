@@ -7,11 +7,11 @@
 // confirms them; until then lookups answer with every possibility. Requests are named by their number in the
 // pipeline (pipeline.hpp).
 
+#include "proxy/core/fifo.hpp"
 #include "proxy/core/reading.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -96,7 +96,7 @@ class prepared_statements {
     std::uint64_t number;
   };
   std::map<std::string, placed_portal, std::less<>> portals_;
-  std::deque<effect> pending_;
+  fifo<effect> pending_;
   std::uint64_t batch_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -19,7 +19,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -122,12 +121,12 @@ struct sharing {
   bool names_put = false;             // the client's statements are on the server under its own names
   std::set<std::string, std::less<>> closed_meanwhile;  // of those, what the client has closed since
   struct describe {
-    std::uint64_t number;  // in the pipeline
-    std::string name;      // of the client's
-    shared_statement_ptr statement;
+    std::uint64_t number = 0;  // in the pipeline
+    std::string name = {};     // of the client's
+    shared_statement_ptr statement = {};
   };
-  std::deque<describe> describes;  // of named statements, that wait for their answers
-  bool unfollowed = false;         // something was sent that no other server can be given
+  fifo<describe> describes;  // of named statements, that wait for their answers
+  bool unfollowed = false;   // something was sent that no other server can be given
   std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 

@@ -7,6 +7,7 @@
 // pipeline: an error makes a server skip what was sent behind it.
 
 #include "policies/sql/session_effects.hpp"
+#include "proxy/core/fifo.hpp"
 #include "proxy/core/reading.hpp"
 #include "proxy/core/told_results.hpp"
 
@@ -203,7 +204,7 @@ class client_statements {
   std::vector<std::byte> spare_;  // so that parsing the unnamed statement again allocates nothing
   sql::session_effects unnamed_effects_;
   bool has_unnamed_ = false;
-  std::deque<effect> pending_;
+  fifo<effect> pending_;
   std::map<std::string, outlook, std::less<>> outlooks_;
   std::optional<outlook> unnamed_outlook_;
   std::size_t bytes_ = 0;

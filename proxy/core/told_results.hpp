@@ -5,9 +5,10 @@
 //
 // Effects wait for the server's answers by their number in the pipeline, as in prepared_statements.hpp.
 
+#include "proxy/core/fifo.hpp"
+
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -48,13 +49,13 @@ class told_results {
 
  private:
   struct pending {
-    std::uint64_t number;
-    std::string name;
-    bool closes;
+    std::uint64_t number = 0;
+    std::string name = {};
+    bool closes = false;
   };
 
   std::map<std::string, result_shape, std::less<>> by_name_;
-  std::deque<pending> pending_;
+  fifo<pending> pending_;
   bool forgot_some_ = false;
 };
 
