@@ -268,6 +268,17 @@ bool has_high_byte(std::string_view text) {
 
 }  // namespace
 
+bool reaches_prepared(std::string_view text) {
+  lexer tokens(text);
+  token first = tokens.next();
+  while (first.kind == token_kind::punctuation) first = tokens.next();
+  if (first.kind != token_kind::word) return false;
+  const std::string_view word = text.substr(first.begin, first.size());
+  if (word.size() > longest_packed) return false;
+  const std::uint64_t value = packed(word);
+  return value == packed("execute") || value == packed("fetch") || value == packed("move");
+}
+
 suspicion classify(std::string_view text, lexical_settings settings) {
   if (text.find('\0') != std::string_view::npos) return suspicion::suspicious;
   if (!settings.ascii_safe_encoding && has_high_byte(text)) return suspicion::suspicious;

@@ -25,6 +25,10 @@ struct lexical_settings {
 
 suspicion classify(std::string_view text, lexical_settings settings);
 
+// Whether a single statement that classify() calls harmless runs another that was prepared before, or a part
+// of its result: EXECUTE, FETCH, MOVE.
+bool reaches_prepared(std::string_view text);
+
 // Whether an identifier of the text may be one of the names (as PostgreSQL keeps them: folded, without
 // quotes). True in doubt: an unterminated quote, U&"", a name behind byte 0x7f, a name inside $$ or a DO
 // body.

@@ -278,8 +278,7 @@ bool session::suspicious(std::string_view text) const {
 
 // A text that is prepared may run when there is more to reach than now.
 bool session::suspicious_when_it_runs(std::string_view text) const {
-  static constexpr std::string_view reaching[] = {"execute", "fetch", "move"};
-  return suspicious(text) || sql::mentions_any(text, lexical_now(), reaching);
+  return suspicious(text) || sql::reaches_prepared(text);
 }
 
 const reading* session::reading_now() const {

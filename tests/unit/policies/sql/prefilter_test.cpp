@@ -157,5 +157,14 @@ TEST(replication_command, is_told_by_its_first_word) {
   EXPECT_FALSE(is_replication_command("SELECT identify_system"));
 }
 
+TEST(reaches_prepared, by_the_word_a_statement_begins_with) {
+  for (const std::string_view text : {"EXECUTE s", "execute s(1)", " /* x */ Execute s",
+                                      "-- x\nFETCH ALL FROM p", "move p", ";; EXECUTE s"})
+    EXPECT_TRUE(reaches_prepared(text)) << text;
+  for (const std::string_view text : {"SELECT execute FROM t", "SELECT 'EXECUTE s'", "\"execute\" s",
+                                      "executes s", "", "-- EXECUTE s", "$$EXECUTE s$$"})
+    EXPECT_FALSE(reaches_prepared(text)) << text;
+}
+
 }  // namespace
 }  // namespace tidegate::sql
