@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import itertools
 import os
 import pwd
 import random
@@ -14,16 +15,49 @@ import time
 import pathlib
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that is free now, and below those that the kernel gives to connections, so that it stays free."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket() as probe:
+class _Ports:
+    """A block of ports that no other run of the tests on this machine has, below those that the kernel gives to connections.
+
+    A port is given again only when all others of the block were."""
+
+    _BLOCK = 1_000
+    _LOWEST = 10_000
+
+    def __init__(self):
+        kernels = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        blocks = list(range(self._LOWEST, min(kernels, 65_000) - self._BLOCK + 1, self._BLOCK))
+        random.shuffle(blocks)
+        for first in blocks:
+            self._claim = socket.socket(socket.AF_UNIX)
             try:
-                probe.bind(("127.0.0.1", port))
+                self._claim.bind(f"\0tidegate tests: ports from {first}")  # until this process ends
             except OSError:
+                self._claim.close()
                 continue
-        return port
+            self._ports = itertools.cycle(range(first, first + self._BLOCK))
+            return
+        raise RuntimeError(f"no {self._BLOCK} ports between {self._LOWEST} and {kernels} are left to the tests")
+
+    def next(self) -> int:
+        for port in itertools.islice(self._ports, self._BLOCK):
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            return port
+        raise RuntimeError("the tests hold all of their ports")
+
+
+_ports: _Ports | None = None
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free now, and that nobody else will take."""
+    global _ports
+    if _ports is None:
+        _ports = _Ports()
+    return _ports.next()
 
 
 def unprivileged() -> dict:
