@@ -12,6 +12,12 @@ namespace tidegate::core {
 // Messages whose contents the session reads: how long such a one may be to be held until it is whole.
 inline constexpr std::size_t longest_held = 64 * 1024;
 
+// What a server looks at of the name of a statement or portal (NAMEDATALEN - 1): names that begin alike are
+// the same to it.
+inline std::string_view server_name(std::string_view name) {
+  return name.substr(0, 63);
+}
+
 // A NUL-terminated string at `at`; moves behind it. False when there is no NUL.
 inline bool take_string(std::span<const std::byte> message, std::size_t& at, std::string_view& out) {
   if (at >= message.size()) return false;

@@ -1,5 +1,7 @@
 #include "proxy/core/prepared_statements.hpp"
 
+#include "proxy/core/message_fields.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -9,11 +11,8 @@ namespace {
 constexpr std::size_t largest_kept_bind = 64 * 1024;
 constexpr std::size_t entry_overhead = 128;
 
-// The server keeps both kinds of names in tables that look at so many bytes (NAMEDATALEN - 1): names that
-// begin alike are the same to it.
-constexpr std::size_t significant_bytes = 63;
 std::string key_of(std::string_view name) {
-  return std::string(name.substr(0, significant_bytes));
+  return std::string(server_name(name));
 }
 
 }  // namespace
@@ -116,7 +115,7 @@ void prepared_statements::forget_portal(const std::string& name) {
 // Assuming success is exact inside one batch, since a failure there skips the Execute as well. Across a Sync
 // it is not.
 bool prepared_statements::may_be_suspect(std::string_view name) const {
-  const std::string_view portal = name.substr(0, significant_bytes);
+  const std::string_view portal = server_name(name);
   for (auto bind = pending_.rbegin(); bind != pending_.rend(); ++bind) {
     if (bind->kind != effect_kind::bind || bind->name != portal) continue;
     if (bind->batch != batch_) return true;
@@ -131,12 +130,12 @@ bool prepared_statements::may_be_suspect(std::string_view name) const {
 }
 
 const suspect_portal* prepared_statements::portal(std::string_view name) const {
-  const auto found = portals_.find(name.substr(0, significant_bytes));
+  const auto found = portals_.find(server_name(name));
   return found == portals_.end() ? nullptr : &found->second.portal;
 }
 
 suspect prepared_statements::statement(std::string_view name) const {
-  const auto found = statements_.find(name.substr(0, significant_bytes));
+  const auto found = statements_.find(server_name(name));
   return found == statements_.end() ? nullptr : found->second;
 }
 

@@ -17,8 +17,6 @@ using protocol::frame_status;
 constexpr std::size_t most_parameters = 1000;
 // 1664 columns, with names of 63 bytes.
 constexpr std::size_t longest_row_description = 160 * 1024;
-// Of a name the server looks at so many bytes (NAMEDATALEN - 1).
-constexpr std::size_t significant_bytes = 63;
 constexpr std::string_view known_types = "QPBEDCSHFXdcf";
 
 // What the session reads of an ErrorResponse, as far as its bytes are there.
@@ -338,12 +336,13 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
       case 'A':
         if (type == 'T') {
           const std::uint64_t before = pipeline_.answered_before();
-          if (waits_for_result(before) && available < total && total <= longest_row_description) {
+          const bool awaited = waits_for_result(before);
+          if (awaited && available < total && total <= longest_row_description) {
             out.step = server_step::need_more;
             return out;
           }
           pipeline_.received(type);
-          if (waits_for_results()) tell_result(type, bytes.subspan(at, std::min(total, available)), before);
+          if (awaited) tell_result(type, bytes.subspan(at, std::min(total, available)), before);
         }
         break;
       case 'Z':
@@ -424,17 +423,24 @@ void session::follow(schema_epoch_ptr schema) {
   seen_epoch_ = schema_->now();
 }
 
+bool session::is_news() const {
+  if (!schema_) return false;
+  const std::uint64_t now = schema_->now();
+  if (sharing_) return sharing_->on_server != nullptr && sharing_->on_server->epoch() == now;
+  return seen_epoch_ == now && changed_epoch_ != now;
+}
+
 void session::stale_since(std::uint64_t epoch, std::set<std::string, std::less<>> names) {
   seen_epoch_ = epoch;
   stale_names_ = std::move(names);
 }
 
 bool session::is_stale(std::string_view name) const {
-  return stale_names_.contains(name.substr(0, significant_bytes));
+  return stale_names_.contains(server_name(name));
 }
 
 void session::renewed(std::string_view name) {
-  if (const auto found = stale_names_.find(name.substr(0, significant_bytes)); found != stale_names_.end())
+  if (const auto found = stale_names_.find(server_name(name)); found != stale_names_.end())
     stale_names_.erase(found);
 }
 

@@ -8,6 +8,7 @@
 // thread only.
 
 #include "policies/sql/prefilter.hpp"
+#include "protocol/frame.hpp"
 #include "proxy/core/new_relations.hpp"
 #include "proxy/core/pipeline.hpp"
 #include "proxy/core/prepared_statements.hpp"
@@ -183,6 +184,10 @@ class session {
   bool is_stale(std::string_view name) const;
   void renewed(std::string_view name);
   std::uint64_t seen_epoch() const { return seen_epoch_; }
+  // Session mode: one of them returns something else since, which the client is left to hear from the server.
+  void result_has_changed(std::uint64_t epoch) { changed_epoch_ = epoch; }
+  // A server has said that a result has changed: whether that tells of a schema change that was not known.
+  bool is_news() const;
   const session_limits& limits() const { return limits_; }
   core::sharing* sharing() { return sharing_.get(); }
   const core::sharing* sharing() const { return sharing_.get(); }
@@ -217,7 +222,7 @@ class session {
  private:
   // Most messages don't: a Bind while the schema stays as it is, a Describe of a portal.
   bool concerns_schema(char type, byte_view front, std::size_t total) const {
-    constexpr std::size_t head = 5;
+    constexpr std::size_t head = protocol::frame_header_size;
     switch (type) {
       case 'B':
         return schema_->now() != seen_epoch_ || !stale_names_.empty();
@@ -284,7 +289,7 @@ class session {
   bool discarding_ = false;
   bool gate_passed_ = false;
   schema_epoch_ptr schema_;
-  std::uint64_t seen_epoch_ = 0;
+  std::uint64_t seen_epoch_ = 0, changed_epoch_ = 0;
   std::set<std::string, std::less<>> stale_names_;
   bool has_named_ = false;  // session mode: it has prepared statements with names
   told_results told_;

@@ -155,7 +155,7 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   }
   const auto known = s.statements.find(parse.name);
   if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
-  if (known.is == client_statements::answer::found || s.sql_names.contains(parse.name))
+  if (known.is == client_statements::answer::found || s.sql_names.contains(server_name(parse.name)))
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::name_taken});
   if (s.statements.bytes() + message.size() > limits_.named_bytes)
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::too_many_names});
@@ -224,6 +224,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       return stop_with({at, client_step::malformed});
     }
   }
+  const std::string_view written = name;
+  name = server_name(name);
   const auto in_sql = s.sql_names.find(name);
   if (in_sql != s.sql_names.end()) {
     // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
@@ -238,7 +240,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
     pipeline_.sent('C');
-    rename(message.first(field), total, name, "tidegate");
+    rename(message.first(field), total, written, "tidegate");
     return stop_with({at, client_step::replace, field});
   }
   if (name.empty()) {
@@ -266,6 +268,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (name.starts_with(shared_name_prefix)) return refuse_with(refusal_reason::name_unknown);
     return shared_as::it_is;
   }
+  if (type == 'B' && !is_plain(portal) && prepared_.may_be_named(name))
+    return refuse_with(refusal_reason::odd_name);
   const std::uint64_t batch = s.statements.batch();
   shared_statement_ptr statement = known.statement;
   const auto renew = [&] {
@@ -298,7 +302,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   if (effects.has(sql::session_effect::statement_names) && !s.names_put)
     return whole_with(client_step::put_names);
   if (type == 'B') run_with(effects);
-  rename(message.first(field), total, name, statement->name);
+  rename(message.first(field), total, written, statement->name);
   if (type == 'B' && !prepared_.empty()) {
     // To be bound again, it must be what the server knows.
     std::vector<std::byte> bound;

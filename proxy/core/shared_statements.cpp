@@ -1,5 +1,7 @@
 #include "proxy/core/shared_statements.hpp"
 
+#include "proxy/core/message_fields.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -11,12 +13,6 @@ namespace {
 
 // Servers move between workers, so names are unique in the process.
 std::atomic<std::uint64_t> next_id{1};
-
-// The server looks at so many bytes of a name (NAMEDATALEN - 1).
-constexpr std::size_t significant_bytes = 63;
-std::string_view key_of(std::string_view name) {
-  return name.substr(0, significant_bytes);
-}
 
 // So much is kept between two Parses of the unnamed statement.
 constexpr std::size_t largest_spare = 16 * 1024;
@@ -182,7 +178,7 @@ void server_statements::forget_all() {
 // ---- of a client ----
 
 client_statements::lookup client_statements::find(std::string_view name) const {
-  const std::string_view key = key_of(name);
+  const std::string_view key = server_name(name);
   if (const auto ahead = outlooks_.find(key); ahead != outlooks_.end()) {
     if (ahead->second.batch != batch_) return {answer::in_doubt, nullptr, {}};
     if (!ahead->second.parsed) return {};
@@ -194,11 +190,11 @@ client_statements::lookup client_statements::find(std::string_view name) const {
 }
 
 void client_statements::told(std::string_view name, result_shape shape) {
-  if (const auto found = named_.find(key_of(name)); found != named_.end()) found->second.told = shape;
+  if (const auto found = named_.find(server_name(name)); found != named_.end()) found->second.told = shape;
 }
 
 void client_statements::replace(std::string_view name, shared_statement_ptr statement) {
-  if (const auto found = named_.find(key_of(name)); found != named_.end())
+  if (const auto found = named_.find(server_name(name)); found != named_.end())
     found->second.statement = std::move(statement);
 }
 
@@ -229,7 +225,7 @@ void client_statements::parse_sent(std::uint64_t number, std::string_view name,
   effect e;
   e.number = number;
   e.kind = effect_kind::parse;
-  e.name = key_of(name);
+  e.name = server_name(name);
   e.statement = std::move(statement);
   add(std::move(e));
 }
@@ -249,7 +245,7 @@ void client_statements::close_sent(std::uint64_t number, std::string_view name) 
   effect e;
   e.number = number;
   e.kind = effect_kind::close;
-  e.name = key_of(name);
+  e.name = server_name(name);
   add(std::move(e));
 }
 

@@ -2,6 +2,7 @@
 
 #include "protocol/frame.hpp"
 #include "protocol/reader.hpp"
+#include "proxy/core/message_fields.hpp"
 
 #include <algorithm>
 
@@ -10,12 +11,6 @@ namespace {
 
 // Of one client. Who has described more is taken to have been told of each, nobody knows what.
 constexpr std::size_t most_names = 400'000;
-
-// Of a name the server looks at so many bytes (NAMEDATALEN - 1).
-constexpr std::size_t significant_bytes = 63;
-std::string_view key_of(std::string_view name) {
-  return name.substr(0, significant_bytes);
-}
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo).
 class hash {
@@ -55,11 +50,11 @@ result_shape shape_of(std::span<const std::byte> row_description) {
 }
 
 void told_results::asked(std::uint64_t number, std::string_view name) {
-  pending_.push_back({number, std::string(key_of(name)), false});
+  pending_.push_back({number, std::string(server_name(name)), false});
 }
 
 void told_results::close_sent(std::uint64_t number, std::string_view name) {
-  if (!empty()) pending_.push_back({number, std::string(key_of(name)), true});
+  if (!empty()) pending_.push_back({number, std::string(server_name(name)), true});
 }
 
 void told_results::answered(std::uint64_t number, result_shape shape) {
@@ -83,7 +78,7 @@ void told_results::abandoned_before(std::uint64_t number) {
 }
 
 std::optional<result_shape> told_results::find(std::string_view name) const {
-  if (const auto found = by_name_.find(key_of(name)); found != by_name_.end()) return found->second;
+  if (const auto found = by_name_.find(server_name(name)); found != by_name_.end()) return found->second;
   if (forgot_some_) return result_shape::unknown;
   return std::nullopt;
 }

@@ -122,13 +122,10 @@ void client_session::bound_startup_settings() {
 void client_session::run_dialogue(std::function<boost::asio::awaitable<void>(server_dialogue&)> what) {
   phase_ = phase::dialogue;
   inbox_ = std::exchange(server_pending_, {});
-  boost::asio::co_spawn(
-      on_.context,
-      [self = shared_from_this(), what = std::move(what)]() -> boost::asio::awaitable<void> {
-        server_dialogue server(*self);
-        co_await what(server);
-      },
-      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
+  spawn([this, what = std::move(what)]() -> boost::asio::awaitable<void> {
+    server_dialogue server(*this);
+    co_await what(server);
+  });
 }
 
 void client_session::run_owed() {
@@ -379,9 +376,16 @@ void client_session::intercept(core::byte_view message, std::optional<core::refu
   count_as(metrics::client_state::waiting);
   auto run = std::make_shared<interception>(*this, protocol::byte_buffer(message.begin(), message.end()), why,
                                             length);
+  spawn([run]() -> boost::asio::awaitable<void> { co_await run->run(); });
+}
+
+// Runs while the client's direction is parked, and lets it go on.
+void client_session::spawn(std::function<boost::asio::awaitable<void>()> what) {
   boost::asio::co_spawn(
       on_.context,
-      [self = shared_from_this(), run]() -> boost::asio::awaitable<void> { co_await run->run(); },
+      [self = shared_from_this(), what = std::move(what)]() -> boost::asio::awaitable<void> {
+        co_await what();
+      },
       [self = shared_from_this()](std::exception_ptr error) {
         if (error)
           self->end(end_reason::protocol, protocol::sqlstate::internal_error,
@@ -395,14 +399,11 @@ void client_session::intercept(core::byte_view message, std::optional<core::refu
 void client_session::renew() {
   awaiting_type_ = 'B';
   phase_ = phase::draining;
-  boost::asio::co_spawn(
-      on_.context,
-      [self = shared_from_this()]() -> boost::asio::awaitable<void> {
-        // Not inside the poller's call that found the statement.
-        co_await boost::asio::post(self->on_.context, boost::asio::use_awaitable);
-        co_await renew_statement(*self);
-      },
-      [self = shared_from_this()](std::exception_ptr) { self->interception_done(); });
+  spawn([this]() -> boost::asio::awaitable<void> {
+    // Not inside the poller's call that found the statement.
+    co_await boost::asio::post(on_.context, boost::asio::use_awaitable);
+    co_await renew_statement(*this);
+  });
 }
 
 void client_session::interception_done() {
@@ -555,7 +556,7 @@ void client_session::server_answered(const core::server_scan& scan) {
       server_->close_needed = true;
     if (sqlstate == protocol::sqlstate::lock_not_available) metrics_.database->lock_timeouts.add();
   }
-  if (scan.plan_stale && core_.schema() != nullptr) core_.schema()->noticed(clock::now());
+  if (scan.plan_stale && core_.is_news()) core_.schema()->noticed(clock::now());
   if (!scan.ready) return;
   const auto now = on_.poller.now();
   last_activity_ = now;

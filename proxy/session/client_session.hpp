@@ -184,6 +184,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   core::byte_view relay_to_server(core::byte_view bytes);
   void relay_pending();
   void intercept(core::byte_view message, std::optional<core::refusal_reason> refused, std::size_t length);
+  void spawn(std::function<boost::asio::awaitable<void>()> what);
   void interception_done();
   void renew();
   void hold(core::byte_view message);

@@ -548,7 +548,8 @@ bool interception::existed(const sql::statement& s) const {
   return relation != nullptr && facts_.snapshot.relation(*relation).state != policies::presence::missing;
 }
 
-// It concerns relations of this session only: temporary ones, and those that were not there before the message.
+// It concerns relations of this session only: temporary ones, and those that were not there before the
+// message.
 bool interception::is_temporary(const sql::statement& s) const {
   const auto temporary = [this](const sql::qualified_name& name) {
     const auto found = facts_.snapshot.relation(name);

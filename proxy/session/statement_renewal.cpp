@@ -111,6 +111,7 @@ boost::asio::awaitable<void> renew_on_own_server(client_session& session, server
   };
   if (gave_up(*described)) co_return fail(*described);
   if (described->sqlstate != protocol::sqlstate::feature_not_supported) co_return;
+  state.result_has_changed(now);  // what the server says of it from here on is no news
 
   std::vector<own_statement> question;
   question.push_back({std::string(text_query), {name.substr(0, 63)}});
@@ -192,6 +193,13 @@ boost::asio::awaitable<void> prepare_on_lent_server(client_session& session, ser
 
 boost::asio::awaitable<void> renew_statement(client_session& session) {
   if (!co_await session.take_server()) co_return;
+  const core::pipeline& pipeline = session.state().pipeline();
+  if (pipeline.desynchronised()) {
+    session.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                "the server's answers do not match the client's requests");
+    co_return;
+  }
+  if (pipeline.skipping()) co_return;  // the server ignores it until Sync, and would ignore us
   server_dialogue server(session);
   if (session.lent() != nullptr)
     co_await prepare_on_lent_server(session, server);

@@ -29,6 +29,12 @@ def gateway(request, make_gateway):
 
 
 @pytest.fixture
+def own_server(make_gateway):
+    """Each client keeps its server."""
+    return make_gateway({"databases": {"*": {"pool": {"mode": "session"}}}})
+
+
+@pytest.fixture
 def pool(make_gateway):
     return make_gateway({"threads": 1, "databases": {"*": {"pool": {"mode": "transaction", "size": 2}}}})
 
@@ -99,16 +105,15 @@ def test_result_that_did_not_change_is_none_of_it(gateway):
         assert renewals(gateway, "result_changed") == 0
 
 
-def test_in_a_transaction_the_error_is_the_clients(make_gateway, postgres):
-    gateway = make_gateway()
-    with gateway.login() as client, gateway.login() as other:
+def test_in_a_transaction_the_error_is_the_clients(own_server):
+    with own_server.login() as client, own_server.login() as other:
         assert ran(client, P("SELECT * FROM wares", "s"), B("s"), E()) == []
         assert wire.errors(other.query(ALTER)) == []
         client.query("BEGIN")
         assert ran(client, B("s"), E()) == [RESULT_CHANGED]
         client.query("ROLLBACK")
         assert wire.rows(client.sync(B("s"), E())) == [["1", "one", None]]
-        assert renewals(gateway, "renewed") == 1
+        assert renewals(own_server, "renewed") == 1
 
 
 def test_schema_change_in_a_transaction_counts_from_its_commit(gateway):
@@ -185,6 +190,28 @@ def test_columns_that_a_client_was_not_told_reach_it_from_no_server(pool):
             assert ran(client, B("s"), E()) == [RESULT_CHANGED]
             client.query("ROLLBACK")
         assert ran(client, B("s"), E()) == [RESULT_CHANGED]
+
+
+def test_error_before_a_bind_that_is_looked_at_makes_the_server_skip_it(pool):
+    """What the gateway would ask in such a batch is never answered."""
+    with pool.login() as client, pool.login() as other:
+        assert ran(client, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+        assert wire.errors(other.query(ALTER.replace("wares", "others"))) == []
+        assert ran(client, P("SELECT 1/0"), B(), E(), B("s"), E()) == ["22012"]
+        assert ran(client, P("no SQL"), B("s"), E()) == ["42601"]
+        assert wire.rows(client.sync(B("s"), E())) == [["1", "one"]]
+
+
+def test_one_client_that_goes_on_with_a_stale_statement_is_no_news(own_server):
+    """Each piece of news has the servers of all pools replaced."""
+    with own_server.login() as stubborn, own_server.login() as other:
+        assert ran(stubborn, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+        assert ran(other, P("SELECT * FROM wares", "t")) == []
+        assert wire.errors(other.query(ALTER)) == []
+        for _ in range(25):   # for longer than the second in which news is told once
+            assert ran(stubborn, B("s"), E()) == [RESULT_CHANGED]
+            time.sleep(0.1)
+        assert renewals(own_server, "result_changed") == 1
 
 
 def test_search_path_gives_a_text_another_result_and_the_client_is_told(gateway, postgres):
