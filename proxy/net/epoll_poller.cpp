@@ -1,11 +1,12 @@
-#include "proxy/net/poller.hpp"
+#include "proxy/net/nested_poller.hpp"
+#include "proxy/net/thread_task.hpp"
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -18,8 +19,6 @@ namespace {
 
 constexpr std::size_t receive_buffer_bytes = 256 * 1024;
 constexpr int events_per_wait = 128;
-// Batches handled before the thread's other work (timers, handshakes) gets a turn.
-constexpr int batches_per_turn = 8;
 // Receives from one channel before the others get a turn.
 constexpr int receives_per_event = 4;
 
@@ -32,18 +31,20 @@ boost::system::error_code tls_error() {
 
 }  // namespace
 
-class epoll_poller final : public poller {
+class epoll_poller final : public nested_poller, private waiting_place {
  public:
-  explicit epoll_poller(boost::asio::io_context& context)
+  enum class place : std::uint8_t { of_the_thread, nested };
+
+  epoll_poller(boost::asio::io_context& context, place where)
       : context_(context),
-        watched_(context),
+        watched_(::epoll_create1(EPOLL_CLOEXEC)),
         buffer_(std::make_unique_for_overwrite<std::byte[]>(receive_buffer_bytes)) {
-    const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
-    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-    watched_.assign(descriptor);
+    if (watched_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    if (where == place::of_the_thread) watch_asio();
     now_ = std::chrono::steady_clock::now();
-    wait();
   }
+
+  ~epoll_poller() override { ::close(watched_); }
 
   void add(channel& c) override {
     c.registered_ = c.reading_ = true;
@@ -51,7 +52,7 @@ class epoll_poller final : public poller {
     epoll_event event{};
     event.events = c.watched_ = EPOLLIN | EPOLLRDHUP;
     event.data.ptr = &c;
-    if (::epoll_ctl(watched_.native_handle(), EPOLL_CTL_ADD, c.stream_.descriptor, &event) != 0) {
+    if (::epoll_ctl(watched_, EPOLL_CTL_ADD, c.stream_.descriptor, &event) != 0) {
       const auto why = last_error();
       break_soon(c, why);
       return;
@@ -104,13 +105,15 @@ class epoll_poller final : public poller {
   void release(channel& c, released done) override {
     if (c.registered_) {
       forget(c);
-      if (!c.hung_up_ && !c.broken_)
-        ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+      if (!c.hung_up_ && !c.broken_) ::epoll_ctl(watched_, EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
     }
     boost::asio::post(context_, [done = std::move(done)] { done({}); });
   }
 
   std::chrono::steady_clock::time_point now() const override { return now_; }
+
+  int descriptor() const override { return watched_; }
+  void turn() override { wait(0); }
 
  private:
   // No event of it is delivered any more.
@@ -125,29 +128,36 @@ class epoll_poller final : public poller {
     }
   }
 
-  void wait() {
-    watched_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [this](boost::system::error_code error) {
-                          if (error) return;
-                          turn();
-                          wait();
-                        });
+  void watch_asio() {
+    task_.emplace(context_, static_cast<waiting_place&>(*this));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = this;
+    if (::epoll_ctl(watched_, EPOLL_CTL_ADD, task_->asio_descriptor(), &event) == 0) return;
+    const int error = errno;
+    ::close(watched_);
+    throw std::system_error(error, std::generic_category(), "epoll_ctl");
   }
 
-  void turn() {
-    for (int batch = 0; batch < batches_per_turn; ++batch) {
-      const int count = ::epoll_wait(watched_.native_handle(), events_, events_per_wait, 0);
-      if (count <= 0) return;
-      now_ = std::chrono::steady_clock::now();
-      pending_ = std::span(events_, static_cast<std::size_t>(count));
-      while (!pending_.empty()) {
-        const epoll_event event = pending_.front();
-        pending_ = pending_.subspan(1);
-        if (event.data.ptr != nullptr) handle(*static_cast<channel*>(event.data.ptr), event.events);
-      }
-      if (count < events_per_wait) return;  // the next wait by Asio finds what came meanwhile
+  bool wait(long microseconds) override {
+    const int milliseconds = microseconds < 0 ? -1 : static_cast<int>((microseconds + 999) / 1000);
+    const int count = ::epoll_wait(watched_, events_, events_per_wait, milliseconds);
+    if (count <= 0) return false;
+    now_ = std::chrono::steady_clock::now();
+    bool asio_has_events = false;
+    pending_ = std::span(events_, static_cast<std::size_t>(count));
+    while (!pending_.empty()) {
+      const epoll_event event = pending_.front();
+      pending_ = pending_.subspan(1);
+      if (event.data.ptr == this)
+        asio_has_events = true;
+      else if (event.data.ptr != nullptr)
+        handle(*static_cast<channel*>(event.data.ptr), event.events);
     }
+    return asio_has_events;
   }
+
+  void leave() override {}
 
   void handle(channel& c, std::uint32_t events) {
     if ((events & EPOLLOUT) != 0) {
@@ -175,7 +185,7 @@ class epoll_poller final : public poller {
   // report this for ever.
   void hang_up(channel& c) {
     c.hung_up_ = true;
-    ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+    ::epoll_ctl(watched_, EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
     if (c.reading_) read_late(c);
   }
 
@@ -305,7 +315,7 @@ class epoll_poller final : public poller {
     epoll_event event{};
     event.events = events;
     event.data.ptr = &c;
-    ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_MOD, c.stream_.descriptor, &event);
+    ::epoll_ctl(watched_, EPOLL_CTL_MOD, c.stream_.descriptor, &event);
   }
 
   void end_reading(channel& c) {
@@ -321,7 +331,7 @@ class epoll_poller final : public poller {
     c.unsent_ = {};
     c.unsent_begin_ = 0;
     // Nothing more is wanted of it: an error would be reported for ever.
-    ::epoll_ctl(watched_.native_handle(), EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
+    ::epoll_ctl(watched_, EPOLL_CTL_DEL, c.stream_.descriptor, nullptr);
     c.handler_->on_ended(c, why);
   }
 
@@ -352,7 +362,8 @@ class epoll_poller final : public poller {
   }
 
   boost::asio::io_context& context_;
-  boost::asio::posix::stream_descriptor watched_;
+  int watched_;
+  std::optional<thread_task> task_;  // of_the_thread
   std::unique_ptr<std::byte[]> buffer_;
   epoll_event events_[events_per_wait];
   std::span<epoll_event> pending_;  // of the batch being handled
@@ -363,7 +374,11 @@ class epoll_poller final : public poller {
 };
 
 std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context) {
-  return std::make_unique<epoll_poller>(context);
+  return std::make_unique<epoll_poller>(context, epoll_poller::place::of_the_thread);
+}
+
+std::unique_ptr<nested_poller> make_nested_epoll_poller(boost::asio::io_context& context) {
+  return std::make_unique<epoll_poller>(context, epoll_poller::place::nested);
 }
 
 }  // namespace tidegate::net

@@ -5,8 +5,9 @@
 // Bytes that were received are sent from where they are: a buffer goes back to the kernel after the sends of
 // its batch. TLS channels belong to an epoll poller of their own, since OpenSSL works on the descriptor.
 
-#include "proxy/net/poller.hpp"
+#include "proxy/net/nested_poller.hpp"
 #include "proxy/net/ring.hpp"
+#include "proxy/net/thread_task.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +19,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <poll.h>
 #include <sys/socket.h>
@@ -29,8 +29,6 @@ namespace {
 
 using boost::system::error_code;
 
-// Batches handled before the thread's other work (timers, handshakes) gets a turn.
-constexpr int batches_per_turn = 8;
 // What is collected for one channel before the kernel is asked how much of it it takes: a handler has to
 // learn soon that its peer is slow.
 constexpr std::size_t most_collected = 256 * 1024;
@@ -43,6 +41,8 @@ error_code from_errno(int value) {
 // Which of a channel's operations a completion belongs to: the low bits of its tag.
 enum class operation : std::uint8_t { receive = 1, watch_peer, watch_room, send };
 constexpr std::uint64_t operation_bits = 7;
+// Operations of no channel: no seat has such an address.
+constexpr std::uint64_t asio_tag = 8, tls_tag = 16;
 
 // Of an operation that goes on until it is cancelled.
 enum class progress : std::uint8_t {
@@ -80,22 +80,15 @@ struct alignas(8) ring_seat {
   }
 };
 
-class io_uring_poller final : public poller {
+class io_uring_poller final : public poller, private waiting_place {
  public:
   explicit io_uring_poller(boost::asio::io_context& context)
-      : context_(context), awaited_(context, ring_.event_descriptor()), tls_(make_epoll_poller(context)) {}
-
-  ~io_uring_poller() override {
-    awaited_.release();  // it is the ring's
-  }
+      : context_(context),
+        tls_(make_nested_epoll_poller(context)),
+        task_(context, static_cast<waiting_place&>(*this)) {}
 
   void add(channel& c) override {
     if (c.stream_.ssl) return tls_->add(c);
-    if (!enabled_) {
-      enabled_ = true;
-      ring_.enable();
-      wait();
-    }
     auto seat = std::make_unique<ring_seat>();
     seat->of = &c;
     c.registered_ = true;
@@ -180,54 +173,39 @@ class io_uring_poller final : public poller {
 
   // ---- turns ----
 
-  void wait() {
-    if (std::exchange(waiting_, true)) return;
-    awaited_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [this](boost::system::error_code error) {
-                          if (error) return;
-                          waiting_ = false;
-                          turn();
-                        });
-  }
-
-  void turn_soon() {
-    if (std::exchange(turn_posted_, true)) return;
-    boost::asio::post(context_, [this] {
-      turn_posted_ = false;
-      turn();
-    });
-  }
-
-  // Something about the seat has changed: what it wants of the kernel is looked at before the next entry.
+  // Something about the seat has changed: what it wants of the kernel is looked at before the next wait.
   void note(ring_seat& seat) {
     if (std::exchange(seat.is_noted, true)) return;
     noted_.push_back(&seat);
-    if (!in_turn_) turn_soon();
   }
 
-  void turn() {
+  // What the handlers of one batch send is handed over by the system call that waits for the next.
+  bool wait(long microseconds) override {
     in_turn_ = true;
-    for (int batch = 0;; ++batch) {
-      settle();
-      enter();
-      if (batch_.empty() && noted_.empty() && ring_.drain()) break;
-      if (batch == batches_per_turn) {
-        turn_soon();
-        break;
-      }
-      deliver();
-    }
-    in_turn_ = false;
-    if (!turn_posted_) wait();
+    if (!std::exchange(enabled_, true)) ring_.enable();
+    // It waits for nothing while there is something to do, also for the handlers that settle() calls.
+    if (!noted_.empty() || !batch_.empty() || !starved_.empty()) microseconds = 0;
+    settle();
+    if (!std::exchange(awaits_asio_, true)) ring_.wait_readable(task_.asio_descriptor(), asio_tag);
+    if (!std::exchange(awaits_tls_, true)) ring_.wait_readable(tls_->descriptor(), tls_tag);
+    enter(microseconds);
+    deliver();
+    settle();
+    return !awaits_asio_;
   }
 
-  void enter() {
+  void leave() override {
+    in_turn_ = false;
+    if (!senders_.empty()) enter(0);
+  }
+
+  void enter(long microseconds) {
     hand_over_sends();
-    ring_.enter();
+    if (senders_.empty()) give_back_buffers();
+    ring_.enter(microseconds);
     take_completions();
     end_sends();
-    ring_.give_back(lent_);
-    lent_.clear();
+    give_back_buffers();
     for (ring_seat* seat : starved_) {
       seat->receiving = progress::none;
       note(*seat);
@@ -236,9 +214,16 @@ class io_uring_poller final : public poller {
     if (!batch_.empty()) now_ = std::chrono::steady_clock::now();
   }
 
+  void give_back_buffers() {
+    ring_.give_back(lent_);
+    lent_.clear();
+  }
+
   void take_completions() {
     ring_.take_completions([this](const completion& c) {
-      if (operation_of(c) == operation::send)
+      if (c.tag == asio_tag)
+        awaits_asio_ = false;
+      else if (c.tag != tls_tag && operation_of(c) == operation::send)
         seat_of(c).short_result = c.result;
       else
         batch_.push_back(c);
@@ -248,6 +233,11 @@ class io_uring_poller final : public poller {
   void deliver() {
     for (std::size_t i = 0; i < batch_.size(); ++i) {  // grows when sends are handed over on the way
       const completion c = batch_[i];
+      if (c.tag == tls_tag) {
+        awaits_tls_ = false;
+        tls_->turn();
+        continue;
+      }
       ring_seat& seat = seat_of(c);
       switch (operation_of(c)) {
         case operation::receive:
@@ -514,8 +504,8 @@ class io_uring_poller final : public poller {
 
   boost::asio::io_context& context_;
   ring ring_;
-  boost::asio::posix::stream_descriptor awaited_;
-  std::unique_ptr<poller> tls_;
+  std::unique_ptr<nested_poller> tls_;
+  thread_task task_;
   std::unordered_map<ring_seat*, std::unique_ptr<ring_seat>> seats_;
   std::vector<ring_seat*> noted_;
   std::vector<completion> batch_;
@@ -531,8 +521,8 @@ class io_uring_poller final : public poller {
 
   std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
   bool enabled_ = false;
-  bool waiting_ = false;
-  bool turn_posted_ = false;
+  bool awaits_asio_ = false;  // the ring tells when there is something
+  bool awaits_tls_ = false;
   bool in_turn_ = false;
 };
 

@@ -105,11 +105,12 @@ class poller {
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };
 
-// epoll, nested in the io_context of the thread: Asio watches one descriptor, ours watches all sessions
-// (docs/adr/0002).
+// Each is where the thread that runs the io_context waits (thread_task.hpp): one of them per context, made
+// and destroyed while nobody runs it.
+//
+// epoll (docs/adr/0002, 0009).
 std::unique_ptr<poller> make_epoll_poller(boost::asio::io_context& context);
-// io_uring, woken through an eventfd that Asio watches (docs/adr/0008). Throws std::system_error where
-// io_uring_obstacle() tells of an obstacle.
+// io_uring (docs/adr/0008). Throws std::system_error where io_uring_obstacle() tells of an obstacle.
 std::unique_ptr<poller> make_io_uring_poller(boost::asio::io_context& context);
 
 // Which of them carries the relay.

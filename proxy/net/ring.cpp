@@ -3,14 +3,13 @@
 #include "proxy/net/poller.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <new>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include <sys/eventfd.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -32,8 +31,7 @@ constexpr int buffer_group = 0;
 constexpr int send_flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;
 
 constexpr unsigned wanted = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
-                            IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-                            IORING_SETUP_CQSIZE;
+                            IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
 
 void check(int result, const char* what) {
   if (result < 0) throw std::system_error(-result, std::generic_category(), what);
@@ -58,9 +56,6 @@ ring::ring() {
   parameters.cq_entries = completions_at_once;
   check(io_uring_queue_init_params(operations_at_once, &ring_, &parameters), "io_uring_setup");
   try {
-    event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    check(event_ < 0 ? -errno : 0, "eventfd");
-    check(io_uring_register_eventfd(&ring_, event_), "io_uring_register");
     offers_ = static_cast<io_uring_buf_ring*>(map(most_buffers * sizeof(io_uring_buf)));
     buffers_ = static_cast<std::byte*>(map(most_buffers * buffer_bytes));
     io_uring_buf_reg registration{};
@@ -82,7 +77,6 @@ ring::~ring() {
 
 void ring::close() noexcept {
   io_uring_queue_exit(&ring_);  // before the memory that operations in flight might fill
-  if (event_ >= 0) ::close(event_);
   if (offers_ != nullptr) ::munmap(offers_, most_buffers * sizeof(io_uring_buf));
   if (buffers_ != nullptr) ::munmap(buffers_, most_buffers * buffer_bytes);
 }
@@ -132,6 +126,12 @@ void ring::watch(int descriptor, unsigned events, std::uint64_t tag) {
   operation.user_data = tag;
 }
 
+void ring::wait_readable(int descriptor, std::uint64_t tag) {
+  io_uring_sqe& operation = next_operation();
+  io_uring_prep_poll_add(&operation, descriptor, POLLIN);
+  operation.user_data = tag;
+}
+
 void ring::cancel(std::uint64_t tag) {
   io_uring_sqe& operation = next_operation();
   io_uring_prep_cancel64(&operation, tag, 0);
@@ -145,19 +145,19 @@ void ring::submit() {
   }
 }
 
-void ring::enter() {
-  const int result = io_uring_submit_and_get_events(&ring_);
-  if (!is_passing(result)) check(result, "io_uring_enter");
-  submit();  // what is left of it
-}
-
-bool ring::drain() {
-  // First the eventfd: the kernel marks work that waits before it signals.
-  std::uint64_t signalled = 0;
-  while (::read(event_, &signalled, sizeof signalled) < 0 && errno == EINTR) {
+void ring::enter(long microseconds) {
+  int result = 0;
+  if (microseconds == 0) {
+    result = io_uring_submit_and_get_events(&ring_);
+  } else if (microseconds < 0) {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    __kernel_timespec at_most{microseconds / 1'000'000, microseconds % 1'000'000 * 1'000};
+    io_uring_cqe* first = nullptr;
+    result = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &at_most, nullptr);
   }
-  const unsigned flags = std::atomic_ref<unsigned>(*ring_.sq.kflags).load(std::memory_order_acquire);
-  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0 && io_uring_cq_ready(&ring_) == 0;
+  if (!is_passing(result) && result != -ETIME) check(result, "io_uring_enter");
+  submit();  // what is left of it
 }
 
 std::span<const std::byte> ring::received(const completion& by) const {
@@ -207,11 +207,11 @@ bool does_what_is_needed() {
   ring trial;
   trial.enable();
   trial.receive(ends[1], receiving);
-  trial.enter();
+  trial.enter(0);
   trial.send(ends[0], too_much, sending);
   std::size_t sent = 0, received = 0;
   for (int turn = 0; turn < 3; ++turn) {
-    trial.enter();
+    trial.enter(0);
     trial.take_completions([&](const completion& of) {
       if (of.result <= 0) return;
       if (of.tag == sending)

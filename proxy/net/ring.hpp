@@ -2,9 +2,8 @@
 // One io_uring with the buffers that its receives are given, for the relay's second poller
 // (io_uring_poller.cpp, docs/adr/0008). Knows operations and buffers, and nothing of channels.
 //
-// Completions are made by the thread itself, when it enters the kernel (deferred task work); an eventfd tells
-// when that is worth while, so that Asio can wait for it beside everything else. Made on any thread; used by
-// the one that calls enable().
+// Completions are made by the thread itself, when it enters the kernel (deferred task work). Made on any
+// thread; used by the one that calls enable().
 
 #include <cstddef>
 #include <cstdint>
@@ -34,8 +33,6 @@ class ring {
 
   // From now on the ring belongs to the calling thread.
   void enable();
-  // Readable when entering may yield something. Stays so until drain().
-  int event_descriptor() const { return event_; }
 
   // Operations. The kernel gets them with the next enter() or submit(), or before, when there is no room
   // left; what they point to stays until then. Their completions carry `tag`, which is not 0.
@@ -49,19 +46,20 @@ class ring {
   // Tells which of `events` (and of errors and hang-ups) hold, now and at each change, until the completion
   // that is_last.
   void watch(int descriptor, unsigned events, std::uint64_t tag);
+  // Completes once, when the descriptor is readable.
+  void wait_readable(int descriptor, std::uint64_t tag);
   // Ends the operation with this tag; its last completion comes with the next enter().
   void cancel(std::uint64_t tag);
 
   // Hands the operations over. Sends are done when it returns.
   void submit();
-  // The same, and makes completions of what has become possible meanwhile.
-  void enter();
+  // The same, and makes completions of what has become possible meanwhile. When there is none it waits for
+  // one, at most so long (0: not at all; below 0: without an end).
+  void enter(long microseconds);
 
   // Calls `take` with each completion that carries a tag, in their order.
   template <typename Function>
   void take_completions(Function take);
-  // Makes event_descriptor() unreadable. False: there is something to enter for, or to take, already.
-  bool drain();
 
   // The bytes that a completion tells of. They stay until give_back.
   std::span<const std::byte> received(const completion& by) const;
@@ -78,7 +76,6 @@ class ring {
   void offer(std::uint16_t id, int place);
 
   io_uring ring_{};
-  int event_ = -1;
   io_uring_buf_ring* offers_ = nullptr;
   std::byte* buffers_ = nullptr;
   std::uint16_t buffers_in_use_ = 0;
