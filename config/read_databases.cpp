@@ -15,6 +15,7 @@ void read_pool(section_reader& section, pool_settings& out) {
   section.duration("server_idle_timeout", out.idle_timeout);
   section.duration("server_check_after", out.check_after);
   section.number("prepared_statements", out.statements, {1, 100'000});
+  section.number("max_per_application", out.max_per_application, {0, 1'000'000});
   section.number("max_pinned", out.max_pinned, {0, 1'000'000});
   section.duration("pinned_idle_timeout", out.pinned_idle);
   section.texts("session_functions", out.session_functions);
@@ -27,8 +28,8 @@ void read_pool(section_reader& section, pool_settings& out) {
         "write at most size, which is " + std::to_string(out.size.value_or(default_pool_size)) + " here");
   if (out.mode == pool_mode::transaction) return;
   for (const char* key : {"min_size", "reserve_size", "reserve_after", "server_lifetime",
-                          "server_idle_timeout", "server_check_after", "prepared_statements", "max_pinned",
-                          "pinned_idle_timeout", "session_functions"}) {
+                          "server_idle_timeout", "server_check_after", "prepared_statements",
+                          "max_per_application", "max_pinned", "pinned_idle_timeout", "session_functions"}) {
     if (section.has(key))
       section.refuse(key, "is for mode transaction", "leave it out, or write mode: transaction");
   }

@@ -148,6 +148,7 @@ struct pool_settings {
   milliseconds idle_timeout{600'000};  // of a server connection above the minimum
   milliseconds check_after{30'000};    // an idle server is asked whether it is still there
   unsigned statements = 500;           // prepared on one server at most
+  unsigned max_per_application = 0;    // server connections that clients of one name have; 0: no limit
   unsigned max_pinned = 0;             // clients that keep their server, per pool; 0: no limit
   milliseconds pinned_idle{0};         // such a client, idle outside a transaction, is ended after this
   std::vector<std::string> session_functions;  // change their session out of sight: lower case

@@ -98,6 +98,7 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
     start.lent->settings = pool::with_value({}, own_setting, client.application_name);
     parameters = pool::with_value(parameters, own_setting, client.application_name);
   }
+  start.lent->share = pool->queue.share_of(client.application_name);
   start.lent->known = parameters;
   start.lent->login_user = login_user;
   start.cancel = shared_.cancels.enroll(next_pid(), client.version, nullptr);

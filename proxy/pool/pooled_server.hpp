@@ -6,6 +6,7 @@
 #include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
 #include "proxy/pool/server_login.hpp"
+#include "proxy/pool/waiting_queue.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -42,9 +43,10 @@ struct pooled_server {
   std::uint64_t last_drew = 0;    // who ran something on it that may have called nextval()
   std::chrono::steady_clock::time_point made, idle_since, checked;
   std::chrono::system_clock::time_point made_at;
-  std::uint64_t made_epoch = 0;  // schema_epochs.hpp: when it logged in
-  bool close_needed = false;     // at the next rest
-  protocol::byte_buffer unread;  // while idle: an incomplete message
+  std::uint64_t made_epoch = 0;   // schema_epochs.hpp: when it logged in
+  bool close_needed = false;      // at the next rest
+  application_share_ptr lent_to;  // whose share it is counted in; null: in none
+  protocol::byte_buffer unread;   // while idle: an incomplete message
 };
 using pooled_server_ptr = std::unique_ptr<pooled_server>;
 

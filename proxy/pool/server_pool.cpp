@@ -1,6 +1,5 @@
 #include "proxy/pool/server_pool.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace tidegate::pool {
@@ -8,6 +7,7 @@ namespace tidegate::pool {
 void server_pool::set_terms(terms now) {
   size_.store(now.bounds.size.value_or(config::default_pool_size));
   reserve_.store(now.bounds.reserve);
+  queue.set_limit(now.bounds.max_per_application);
   auto made = std::make_shared<const terms>(std::move(now));
   const std::lock_guard lock(guard_);
   terms_.swap(made);
@@ -35,46 +35,6 @@ bool server_pool::enter(bool with_reserve) {
     if (open_.compare_exchange_weak(open, open + 1)) return true;
   }
   return false;
-}
-
-void server_pool::wait(waiter_ptr one) {
-  const std::lock_guard lock(guard_);
-  queue_.push_back(std::move(one));
-  waiting_.fetch_add(1);
-}
-
-waiter_ptr server_pool::next() {
-  const std::lock_guard lock(guard_);
-  while (!queue_.empty()) {
-    waiter_ptr first = std::move(queue_.front());
-    queue_.pop_front();
-    waiting_.fetch_sub(1);
-    if (!first->taker.expired()) return first;
-  }
-  return nullptr;
-}
-
-bool server_pool::forget(const waiter_ptr& one) {
-  const std::lock_guard lock(guard_);
-  const auto found = std::find(queue_.begin(), queue_.end(), one);
-  if (found == queue_.end()) return false;
-  queue_.erase(found);
-  waiting_.fetch_sub(1);
-  return true;
-}
-
-std::vector<waiter_ptr> server_pool::take_all() {
-  const std::lock_guard lock(guard_);
-  std::vector<waiter_ptr> all(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
-  queue_.clear();
-  waiting_.store(0);
-  return all;
-}
-
-std::optional<std::chrono::steady_clock::time_point> server_pool::oldest() const {
-  const std::lock_guard lock(guard_);
-  if (queue_.empty()) return std::nullopt;
-  return queue_.front()->since;
 }
 
 server_pool_ptr server_pools::find_or_make(const std::string& key, const std::string& database,

@@ -10,21 +10,17 @@
 #include "proxy/core/schema_epochs.hpp"
 #include "proxy/pool/pooled_server.hpp"
 #include "proxy/pool/server_login.hpp"
+#include "proxy/pool/waiting_queue.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace tidegate::pool {
-
-class worker_pools;
 
 // Who gets a server, or hears that there is none. Called on its own thread.
 class server_taker {
@@ -35,13 +31,6 @@ class server_taker {
  protected:
   ~server_taker() = default;
 };
-
-struct waiter {
-  worker_pools* home = nullptr;
-  std::weak_ptr<server_taker> taker;
-  std::chrono::steady_clock::time_point since;
-};
-using waiter_ptr = std::shared_ptr<waiter>;
 
 class server_pool {
  public:
@@ -74,16 +63,7 @@ class server_pool {
   void leave() { open_.fetch_sub(1); }
   unsigned open() const { return open_.load(); }
 
-  // The queue, oldest first.
-  void wait(waiter_ptr one);
-  waiter_ptr next();  // null: nobody waits
-  // Takes one out; false: it was served already.
-  bool forget(const waiter_ptr& one);
-  // All who wait, out of the queue.
-  std::vector<waiter_ptr> take_all();
-  unsigned waiting() const { return waiting_.load(); }
-  // Since when the oldest waits.
-  std::optional<std::chrono::steady_clock::time_point> oldest() const;
+  waiting_queue queue;
 
   // Idle servers over all workers. Counted before a waiter is looked for, as a waiter is before an idle
   // server is: one of two that come at the same time sees the other.
@@ -95,10 +75,8 @@ class server_pool {
   mutable std::mutex guard_;
   std::shared_ptr<const terms> terms_;
   value_set greeting_;
-  std::deque<waiter_ptr> queue_;
   std::atomic<unsigned> open_{0};
   std::atomic<unsigned> size_{0}, reserve_{0};  // of the terms
-  std::atomic<unsigned> waiting_{0};
 };
 using server_pool_ptr = std::shared_ptr<server_pool>;
 

@@ -78,21 +78,26 @@ void worker_pools::leave(part& of) {
 
 // ---- taking and giving back ----
 
-pooled_server_ptr worker_pools::take(part& of) {
-  if (of.idle.empty() || of.pool->waiting() != 0) return nullptr;
+pooled_server_ptr worker_pools::take(part& of, const application_share_ptr& share) {
+  waiting_queue& queue = of.pool->queue;
+  if (of.idle.empty() || queue.waiting() != 0) return nullptr;
+  const bool counted = queue.limit() != 0;
+  if (counted && !queue.enter(*share)) return nullptr;
   auto server = std::move(of.idle.back());
   of.idle.pop_back();
+  if (counted) server->lent_to = share;
   of.pool->idle.fetch_sub(1);
   of.metrics->move_server(metrics::server_state::idle, metrics::server_state::active);
   return server;
 }
 
-waiter_ptr worker_pools::wait(part& of, std::weak_ptr<server_taker> taker) {
+waiter_ptr worker_pools::wait(part& of, application_share_ptr share, std::weak_ptr<server_taker> taker) {
   auto one = std::make_shared<waiter>();
   one->home = this;
   one->taker = std::move(taker);
+  one->share = std::move(share);
   one->since = clock::now();
-  of.pool->wait(one);
+  if (!of.pool->queue.wait(one)) return one;
   if (!of.idle.empty()) {
     serve_soon(of.pool);
   } else {
@@ -111,9 +116,14 @@ void worker_pools::give_back(part& of, pooled_server_ptr server) {
   server->channel.set_handler(*this);
   if (server->close_needed || closed_ || server->channel.broken() || replace_now(of, *server, of.used))
     return discard(of, std::move(server));
+  take_from_share(of, *server);
   on_.poller.set_reading(server->channel, true);
   put_idle(of, std::move(server));
-  if (of.pool->waiting() != 0) serve(of);
+  if (of.pool->queue.waiting() != 0) serve(of);
+}
+
+void worker_pools::take_from_share(part& of, pooled_server& server) {
+  if (const auto share = std::exchange(server.lent_to, nullptr)) of.pool->queue.leave(*share);
 }
 
 // What functions of a server have cached of the schema (plpgsql's types of rows) does not follow every
@@ -133,6 +143,7 @@ void worker_pools::put_idle(part& of, pooled_server_ptr server) {
 
 void worker_pools::discard(part& of, pooled_server_ptr server) {
   of.metrics->servers[metrics::server_state::active].sub();
+  take_from_share(of, *server);
   close(of, std::move(server));
 }
 
@@ -146,20 +157,21 @@ void worker_pools::close(part& of, pooled_server_ptr server) {
   on_.poller.remove(server->channel);
   boost::asio::post(on_.context, [gone = std::move(server)] {});
   of.pool->leave();
-  if (of.pool->waiting() != 0 && !closed_) open_more(of);
+  if (of.pool->queue.waiting() != 0 && !closed_) open_more(of);
 }
 
 void worker_pools::serve(part& of) {
   while (!of.idle.empty()) {
-    waiter_ptr first = of.pool->next();
+    waiter_ptr first = of.pool->queue.next();
     if (!first) return;
     auto server = std::move(of.idle.back());
     of.idle.pop_back();
+    if (first->counted) server->lent_to = first->share;
     of.pool->idle.fetch_sub(1);
     of.metrics->move_server(metrics::server_state::idle, metrics::server_state::active);
     hand_over(of, std::move(server), first);
   }
-  if (of.pool->waiting() != 0) open_more(of);
+  if (of.pool->queue.waiting() != 0) open_more(of);
 }
 
 void worker_pools::hand_over(part& of, pooled_server_ptr server, const waiter_ptr& to) {
@@ -205,7 +217,7 @@ void worker_pools::serve_soon(server_pool_ptr pool) {
 
 void worker_pools::open_more(part& of, bool with_reserve) {
   if (closed_) return;
-  while (of.pool->connecting.load() < of.pool->waiting() && of.pool->enter(with_reserve)) {
+  while (of.pool->connecting.load() < of.pool->queue.waiting() && of.pool->enter(with_reserve)) {
     of.pool->connecting.fetch_add(1);
     boost::asio::co_spawn(on_.context, open(of.pool), boost::asio::detached);
   }
@@ -260,7 +272,7 @@ void worker_pools::adopt(part& of, logged_in_server&& login, const server_endpoi
 // While other servers work, who waits may still get one of those.
 void worker_pools::failed(const server_pool_ptr& pool, const login_failure& why) {
   if (pool->open() != 0) return;
-  for (const waiter_ptr& each : pool->take_all()) {
+  for (const waiter_ptr& each : pool->queue.take_all()) {
     boost::asio::post(each->home->on_.context, [taker = each->taker, why] {
       if (const auto to = taker.lock()) to->server_failed(why);
     });
@@ -296,9 +308,9 @@ void worker_pools::tick(clock::time_point now) {
     }
     for (net::channel* each : gone) lose(*each);
     if (bounds.check_after.count() != 0) start_checks(*of, bounds, now);
-    if (of->pool->waiting() != 0) {
+    if (of->pool->queue.waiting() != 0) {
       if (!of->idle.empty()) serve(*of);
-      const auto oldest = of->pool->oldest();
+      const auto oldest = of->pool->queue.oldest();
       open_more(*of, bounds.reserve != 0 && oldest && passed(*oldest, bounds.reserve_after));
     } else if (of->clients != 0 && of->pool->open() < bounds.minimum && of->pool->enter()) {
       of->pool->connecting.fetch_add(1);
@@ -395,7 +407,7 @@ void worker_pools::checked(net::channel& of_server) {
   server->checked = clock::now();
   of->idle.insert(of->idle.begin(), std::move(server));
   of->pool->idle.fetch_add(1);
-  if (of->pool->waiting() != 0) serve(*of);
+  if (of->pool->queue.waiting() != 0) serve(*of);
 }
 
 // Parameters that a reload of the server changes, and the answer to the pool's Sync (`checked` is taken back

@@ -49,10 +49,11 @@ class worker_pools final : private net::channel_handler {
   part& enter(const server_pool_ptr& pool);  // a client of the pool came
   void leave(part& of);                      // … and went
 
-  // An idle server, unless somebody waits. Null: wait().
-  pooled_server_ptr take(part& of);
+  // An idle server for a client of that application, unless somebody waits or it has as many as it may. Null:
+  // wait().
+  pooled_server_ptr take(part& of, const application_share_ptr& share);
   // The taker gets a server, or a failure, later.
-  waiter_ptr wait(part& of, std::weak_ptr<server_taker> taker);
+  waiter_ptr wait(part& of, application_share_ptr share, std::weak_ptr<server_taker> taker);
   // A server is no longer needed: to the oldest waiter, or idle.
   void give_back(part& of, pooled_server_ptr server);
   // A server that must not be used again: closed, and its place given to who waits.
@@ -79,6 +80,7 @@ class worker_pools final : private net::channel_handler {
   void on_closing(net::channel& from) override;
 
   part& part_of(const server_pool_ptr& pool);
+  static void take_from_share(part& of, pooled_server& server);
   void put_idle(part& of, pooled_server_ptr server);
   static bool replace_now(part& of, const pooled_server& server, std::chrono::steady_clock::time_point now);
   void serve(part& of);

@@ -40,7 +40,7 @@ void client_session::join_pool() {
 
 // After the end; what is still lent is in the middle of something, and is not used again.
 void client_session::leave_pool() {
-  if (lent_->waiting) lent_->part.pool->forget(lent_->waiting);
+  if (lent_->waiting) lent_->part.pool->queue.forget(lent_->waiting);
   lent_->waiting.reset();
   if (server_) {
     count_pins({});
@@ -75,7 +75,7 @@ bool client_session::borrow(core::byte_view bytes) {
     hold(bytes.first(std::min(bytes.size(), total)));
     if (phase_ == phase::held) return false;
   }
-  if (auto server = lent_->pools.take(lent_->part)) {
+  if (auto server = lent_->pools.take(lent_->part, lent_->share)) {
     attach(std::move(server));
     return !ended_ && phase_ == phase::relaying;
   }
@@ -84,8 +84,8 @@ bool client_session::borrow(core::byte_view bytes) {
   lent_->waits_since = clock::now();
   lent_->told_of_waiting = false;
   count_as(metrics::client_state::waiting);
-  lent_->waiting =
-      lent_->pools.wait(lent_->part, std::static_pointer_cast<pool::server_taker>(shared_from_this()));
+  lent_->waiting = lent_->pools.wait(lent_->part, lent_->share,
+                                     std::static_pointer_cast<pool::server_taker>(shared_from_this()));
   return false;
 }
 
@@ -266,7 +266,7 @@ void client_session::check_pins(pins before) {
 
 // A cancel request for a client that has no server yet: its statement has not begun.
 void client_session::cancel_waiting() {
-  if (!lent_->waiting || !lent_->part.pool->forget(lent_->waiting)) return;  // a server is on its way
+  if (!lent_->waiting || !lent_->part.pool->queue.forget(lent_->waiting)) return;  // a server is on its way
   lent_->waiting.reset();
   phase_ = phase::relaying;
   count_as(metrics::client_state::idle);
@@ -294,11 +294,16 @@ void client_session::tell_of_waiting(clock::time_point now) {
   if (lent_->told_of_waiting || now - lent_->waits_since < told_after) return;
   lent_->told_of_waiting = true;
   const auto& pool = *lent_->part.pool;
+  const auto& queue = pool.queue;
+  std::string detail = std::to_string(pool.open()) + " are open, " +
+                       std::to_string(queue.waiting() + queue.passed_over()) + " clients wait, " +
+                       std::to_string(pool.pinned.load()) + " keep theirs between transactions.";
+  if (queue.limit() != 0 && lent_->share->held() >= queue.limit())
+    detail += " Clients of your application_name have " + std::to_string(lent_->share->held()) +
+              " of them, as many as they may (pool.max_per_application).";
   send_to_client(notice({.sqlstate = std::string(protocol::sqlstate::successful_completion),
                          .message = "waiting for a server connection of the pool",
-                         .detail = std::to_string(pool.open()) + " are open, " +
-                                   std::to_string(pool.waiting()) + " clients wait, " +
-                                   std::to_string(pool.pinned.load()) + " keep theirs between transactions.",
+                         .detail = std::move(detail),
                          .hint = "SHOW POOLS and SHOW PINS in the gateway's admin console tell more."}));
 }
 

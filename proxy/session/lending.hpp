@@ -36,7 +36,8 @@ struct lending {
 
   pool::worker_pools& pools;
   pool::worker_pools::part& part;
-  pool::waiter_ptr waiting;  // in the queue; null: not
+  pool::application_share_ptr share;  // by the name that it came with
+  pool::waiter_ptr waiting;           // in the queue; null: not
   std::chrono::steady_clock::time_point waits_since;
   bool told_of_waiting = false;
 

@@ -341,6 +341,54 @@ def test_a_freed_server_goes_to_who_waited_longest(single):
         close_all(*waiters)
 
 
+def test_one_application_leaves_servers_to_the_others(make_gateway):
+    gateway = make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 4, "max_per_application": 2}}}})
+    heavy = [gateway.login(parameters={"application_name": "heavy"}) for _ in range(5)]
+    for client in heavy[:2]:
+        client.query("BEGIN")
+    for number, client in enumerate(heavy[2:]):
+        client.send(wire.query("SELECT clock_timestamp()"))
+        wait_until(lambda: show(gateway, "POOLS")[0]["cl_waiting"] == number + 1, what="it waits")
+    with gateway.login(parameters={"application_name": "light"}) as light, gateway.login() as nameless:
+        for _ in range(5):
+            light.query("BEGIN")
+            assert wire.errors(nameless.query("SELECT 1")) == []
+            assert wire.errors(light.query("COMMIT")) == []
+        assert show(gateway, "POOLS")[0]["cl_waiting"] == 3, "a server is free, and not for them"
+    notice = heavy[2].read_until("N", timeout=10)[-1].fields()
+    assert "as many as they may (pool.max_per_application)" in notice["D"]
+    heavy[0].query("COMMIT")
+    times = [wire.rows(client.read_until())[0][0] for client in heavy[2:]]
+    assert times == sorted(times)
+    heavy[1].query("COMMIT")
+    heavy[1].send(wire.terminate())
+    assert wire.errors(heavy[2].query("SELECT 1")) == []
+    close_all(*heavy)
+
+
+def test_servers_of_clients_that_vanish_are_given_back_to_their_application(make_gateway):
+    gateway = make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 4, "max_per_application": 1}}}})
+    for _ in range(3):
+        client, waiter = gateway.login(parameters={"application_name": "heavy"}), gateway.login(parameters={"application_name": "heavy"})
+        client.query("BEGIN")
+        waiter.send(wire.query("SELECT 1"))
+        wait_until(lambda: show(gateway, "POOLS")[0]["cl_waiting"] == 1, what="it waits")
+        client.close()
+        assert wire.rows(waiter.read_until()) == [["1"]]
+        waiter.close()
+
+
+def test_limit_of_an_application_follows_a_reload(make_gateway):
+    pool = {"mode": "transaction", "size": 4, "max_per_application": 1}
+    gateway = make_gateway({"databases": {"*": {"pool": pool}}})
+    with gateway.login() as one, gateway.login() as other:
+        one.query("BEGIN")
+        other.send(wire.query("SELECT 1"))
+        wait_until(lambda: show(gateway, "POOLS")[0]["cl_waiting"] == 1, what="it waits")
+        gateway.reload({"databases": {"*": {"pool": pool | {"max_per_application": 2}}}})
+        assert wire.rows(other.read_until()) == [["1"]]
+
+
 def test_who_waits_too_long_is_told(make_gateway):
     gateway = make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 1}}}, "timeouts": {"query_wait": "1s"}})
     with gateway.login() as holder, gateway.login() as waiter:

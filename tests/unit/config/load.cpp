@@ -189,6 +189,8 @@ TEST(load, refuses_settings_of_another_pool_mode) {
       IsEmpty());
   EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {max_pinned: 5}}}\n"),
               ElementsAre(HasSubstr("is for mode transaction")));
+  EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {max_per_application: 5}}}\n"),
+              ElementsAre(HasSubstr("is for mode transaction")));
   EXPECT_THAT(problems_of("auth: {method: trust}\ndatabases: {\"*\": {pool: {mode: sesion}}}\n"),
               ElementsAre(HasSubstr("did you mean \"session\"?")));
 }
