@@ -206,6 +206,18 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std
   co_return co_await collect(answers, end);
 }
 
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(core::byte_view body) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  close(w, 'S');
+  w.begin_message('P');
+  w.cstring(own_name);
+  w.raw(body);
+  w.end_message();
+  close(w, 'S');
+  co_return co_await send_own(std::move(out), 3, dialogue_end::flush);
+}
+
 boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
   protocol::byte_buffer out;
   protocol::writer w(out);

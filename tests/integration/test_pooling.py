@@ -27,6 +27,12 @@ def single(make_gateway):
     return make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 1}}}})
 
 
+@pytest.fixture
+def one_thread(make_gateway):
+    """Two servers, of which the one that came back last is lent first."""
+    return make_gateway({"threads": 1, "databases": {"*": {"pool": {"mode": "transaction", "size": 2}}}})
+
+
 def show(gateway, topic):
     with gateway.connect(dbname="tidegate", user="postgres", autocommit=True) as console:
         cursor = console.execute(f"SHOW {topic}")
@@ -195,6 +201,29 @@ def test_unnamed_statement_is_its_clients_own(single):
         assert wire.errors(one.sync(B(), E())) == ["26000"]
 
 
+def test_unnamed_statement_is_the_latest_on_whichever_server(one_thread):
+    with one_thread.login() as one, one_thread.login() as other:
+        other.query("BEGIN")
+        one.sync(P("SELECT 'on the second'"))
+        other.query("COMMIT")   # the one used last is the next to be lent
+        one.sync(P("SELECT 'on the first'"))
+        other.query("BEGIN")
+        assert wire.rows(one.sync(B(), E())) == [["on the first"]]
+
+
+def test_a_taken_name_is_the_last_thing_that_is_wrong_with_a_statement(single):
+    with single.login() as one:
+        one.sync(P("SELECT 1", "a"))
+        for text, code in [("SELECT 2", "42P05"), ("syntax error", "42601"), ("SELECT 1; SELECT 2", "42601"), ("SELECT nothing_there", "42703"), ("", "42P05")]:
+            assert wire.errors(one.sync(P(text, "a"), P("SELECT 3", "b"))) == [code], text
+        assert wire.errors(one.sync(P("SELECT $1 + 1", "a", (25,)))) == ["42883"]
+        one.query("BEGIN; SELECT 1/0")
+        assert [wire.errors(one.sync(P(text, "a"))) for text in ("SELECT 2", "ROLLBACK")] == [["25P02"], ["42P05"]]
+        one.query("ROLLBACK")
+        assert wire.rows(one.sync(B("a"), E())) == [["1"]]
+        assert wire.errors(one.sync(B("b"), E())) == ["26000"]
+
+
 def test_statements_of_the_gateway_are_out_of_reach(single):
     with single.login() as one, single.login() as other:
         one.sync(P("SELECT 'secret'", "s"))
@@ -240,6 +269,15 @@ def test_statements_of_sql_keep_the_server(single):
         assert [row["reasons"] for row in show(single, "PINS")] == ["prepared_statement"]
         one.query("DEALLOCATE q")
         wait_until(lambda: show(single, "PINS") == [], what="nobody is pinned")
+
+
+def test_a_close_that_the_server_skips_closes_no_statement_of_sql(single):
+    with single.login() as one:
+        one.query("PREPARE a AS SELECT 7; BEGIN")
+        assert wire.errors(one.sync(B("nothing"), C("S", "a"))) == ["26000"]
+        assert wire.errors(one.sync(P("", "a"))) == ["42P05"]
+        one.query("ROLLBACK")
+        assert wire.types(one.sync(C("S", "a"), P("SELECT 8", "a"), B("a"), E())) == "312DCZ"
 
 
 def test_the_least_used_statement_gives_way(make_gateway, postgres):
@@ -322,6 +360,18 @@ def test_sequence_values_are_never_somebody_elses(single, postgres):
         assert wire.errors(one.query("SELECT lastval()")) == ["55000"]
         assert wire.errors(one.sync(P("SELECT currval('pooled')"), B(), E())) == ["55000"]
         assert wire.errors(one.query("BEGIN; SELECT nextval('pooled'); SELECT currval('pooled'); COMMIT")) == []
+    postgres.execute("DROP SEQUENCE pooled")
+
+
+def test_sequence_values_are_never_older_ones(one_thread, postgres):
+    postgres.execute("CREATE SEQUENCE IF NOT EXISTS pooled; GRANT ALL ON SEQUENCE pooled TO app")
+    with one_thread.login() as one, one_thread.login() as other:
+        other.query("BEGIN")
+        one.query("SELECT nextval('pooled')")
+        other.query("COMMIT")   # the one used last is the next to be lent
+        one.query("SELECT nextval('pooled')")
+        other.query("BEGIN")
+        assert wire.errors(one.query("SELECT currval('pooled')")) == ["55000"]
     postgres.execute("DROP SEQUENCE pooled")
 
 
