@@ -328,9 +328,8 @@ void client_statements::forget(std::string_view name) {
   named_.erase(found);
 }
 
-void client_statements::forget_all() {
+void client_statements::forget_named() {
   while (!named_.empty()) forget(named_.begin()->first);
-  has_unnamed_ = false;
 }
 
 std::vector<std::pair<std::string_view, shared_statement_ptr>> client_statements::named() const {

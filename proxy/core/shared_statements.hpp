@@ -165,7 +165,7 @@ class client_statements {
   bool has_named() const { return !named_.empty(); }
   void forget(std::string_view name);
   void forget_unnamed() { has_unnamed_ = false; }
-  void forget_all();
+  void forget_named();
   // Of the named ones, those on their way included.
   std::size_t bytes() const { return bytes_; }
 

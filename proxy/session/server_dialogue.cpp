@@ -136,8 +136,11 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(expec
       case 'S':
         pass_on(*message);
         break;
+      case 'N':
+        if (answers.passes_notices) pass_on(*message);
+        break;  // else about our own statements
       default:
-        break;  // ParseComplete, CommandComplete, notices about our own statements
+        break;  // ParseComplete, CommandComplete
     }
   }
 }
@@ -215,7 +218,10 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(cor
   w.raw(body);
   w.end_message();
   close(w, 'S');
-  co_return co_await send_own(std::move(out), 3, dialogue_end::flush);
+  finish(w, dialogue_end::flush);
+  session_.send_to_server(out);
+  const expected answers{3, true, true};
+  co_return co_await collect(answers, dialogue_end::flush);
 }
 
 boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {

@@ -335,10 +335,7 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
       session.state().prepared().forgotten(name);
     }
   }
-  if (all_gone) {
-    sharing.statements.forget_all();
-    sharing.unnamed_is_ours = false;
-  }
+  if (all_gone) sharing.statements.forget_named();
   sharing.on_server->keep_only(there);
   lent.pinned.set(pin::statement, !by_sql.empty());
   sharing.sql_names = std::move(by_sql);

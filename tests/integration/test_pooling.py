@@ -217,6 +217,8 @@ def test_a_taken_name_is_the_last_thing_that_is_wrong_with_a_statement(single):
         for text, code in [("SELECT 2", "42P05"), ("syntax error", "42601"), ("SELECT 1; SELECT 2", "42601"), ("SELECT nothing_there", "42703"), ("", "42P05")]:
             assert wire.errors(one.sync(P(text, "a"), P("SELECT 3", "b"))) == [code], text
         assert wire.errors(one.sync(P("SELECT $1 + 1", "a", (25,)))) == ["42883"]
+        one.query("SET standard_conforming_strings = off")
+        assert [message.type for message in one.sync(P("SELECT 'a\\\\b'", "a"))] == ["N", "E", "Z"]
         one.query("BEGIN; SELECT 1/0")
         assert [wire.errors(one.sync(P(text, "a"))) for text in ("SELECT 2", "ROLLBACK")] == [["25P02"], ["42P05"]]
         one.query("ROLLBACK")
@@ -258,6 +260,15 @@ def test_statements_that_sql_drops_are_gone_and_only_this_clients(single, sql):
         assert wire.errors(one.sync(B("s"), E())) == ["26000"]
         assert wire.rows(other.sync(B("t"), E())) == [["2"]]
         assert wire.types(one.sync(P("SELECT 3", "s"), B("s"), E())) == "12DCZ"
+
+
+def test_the_unnamed_statement_is_nothing_that_sql_drops(single):
+    with single.login() as one, single.login() as other:
+        one.sync(P("SELECT 1", "s"))
+        one.sync(P("DISCARD ALL"), B(), E())
+        other.sync(P("SELECT 2"))
+        assert wire.types(one.sync(B(), E())) == "2CZ"
+        assert wire.errors(one.sync(B("s"), E())) == ["26000"]
 
 
 def test_statements_of_sql_keep_the_server(single):
