@@ -259,9 +259,9 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       own_message('P', {}, s.statements.unnamed_body());
       s.statements.unnamed_sent(pipeline_.next_number() - 1, s.statements.unnamed_body(), known.effects);
     } else {
-      if (s.unnamed_is_ours) return shared_as::it_is;
+      if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
       own_message('C', {}, {});  // somebody else's must not be found
-      s.unnamed_is_ours = true;
+      s.statements.close_sent(pipeline_.next_number() - 1, {});
     }
     return stop_with({at, client_step::replace, 0});
   }

@@ -201,6 +201,14 @@ def test_unnamed_statement_is_its_clients_own(single):
         assert wire.errors(one.sync(B(), E())) == ["26000"]
 
 
+def test_unnamed_statement_of_another_stays_out_of_reach_when_the_server_skips_its_close(single):
+    with single.login() as one, single.login() as other:
+        other.sync(P("SELECT 'not yours'"))
+        one.send(B("nothing"), B(), E(), S(), D("S"), S(), B(), E(), S())
+        assert [wire.errors(one.read_until()) for _ in range(3)] == [["26000"]] * 3
+        assert wire.errors(one.sync(B(), E())) == ["26000"]
+
+
 def test_unnamed_statement_is_the_latest_on_whichever_server(one_thread):
     with one_thread.login() as one, one_thread.login() as other:
         other.query("BEGIN")
@@ -245,6 +253,8 @@ def test_sql_finds_the_statements_of_the_protocol_by_their_names(single):
         assert one.value("EXECUTE s(1)") == "42"
         assert one.query("SELECT name, from_sql FROM pg_prepared_statements")[1].columns == ["s", "f"]
         assert other.query("SELECT count(*) FROM pg_prepared_statements")[1].columns == ["0"]
+        other.sync(P("SELECT name FROM pg_prepared_statements", "t"))
+        assert wire.rows(other.query("EXECUTE t")) == wire.rows(other.sync(P("EXECUTE t"), B(), E())) == [["t"]]
         assert wire.errors(one.query("DEALLOCATE s")) == []
         assert wire.errors(one.query("DEALLOCATE s")) == ["26000"]
         assert wire.errors(one.sync(B("s", values=(b"1",)), E())) == ["26000"]
