@@ -283,6 +283,11 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
       if (const auto found = sharing.statements.find(name); found.statement) visit(name, *found.statement);
     }
   };
+  bool names_more = false;  // they may name any in turn
+  each_meant([&](std::string_view, const core::shared_statement& statement) {
+    names_more = names_more || statement.effects.has(session_effect::statement_names);
+  });
+  if (names_more) mentioned.reset();
   bool shows_all = shows_statements(text);
   each_meant([&](std::string_view, const core::shared_statement& statement) {
     shows_all = shows_all || shows_statements(protocol::as_text(statement.body));

@@ -254,6 +254,9 @@ def test_sql_finds_the_statements_of_the_protocol_by_their_names(single):
         assert one.query("SELECT name, from_sql FROM pg_prepared_statements")[1].columns == ["s", "f"]
         assert other.query("SELECT count(*) FROM pg_prepared_statements")[1].columns == ["0"]
         other.sync(P("SELECT name FROM pg_prepared_statements", "t"))
+        other.sync(P("PREPARE t AS SELECT 1", "u"))
+        assert wire.errors(other.query("EXECUTE u")) == ["42P05"]
+        other.sync(C("S", "u"))
         assert wire.rows(other.query("EXECUTE t")) == wire.rows(other.sync(P("EXECUTE t"), B(), E())) == [["t"]]
         assert wire.errors(one.query("DEALLOCATE s")) == []
         assert wire.errors(one.query("DEALLOCATE s")) == ["26000"]

@@ -478,6 +478,9 @@ def _may_differ(expected: list[tuple], seen: list[tuple], status: str) -> bool:
     # Policies: beside a statement that is guarded nothing may change its lock_timeout.
     if instead["C"] == "0A000" and instead["M"].startswith("lock_timeout is changed in the same message"):
         return True
+    # Behind an empty statement the gateway may have asked something in the same batch.
+    if instead["C"] == "25001" and "pipeline" in instead["M"] and ("I", b"") in seen[:at]:
+        return True
     # Who has no temporary objects any more has no schema for them either.
     return otherwise.get("C") == "42P01" and instead["C"] == "3F000" and '"pg_temp"' in instead["M"] and expected[at + 1:] == seen[at + 1:]
 
