@@ -230,7 +230,10 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   if (in_sql != s.sql_names.end()) {
     // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
     s.effects |= sql::session_effects::all();
-    if (type == 'C') s.sql_names.erase(in_sql);
+    if (type == 'C') {
+      s.closes.push_back({pipeline_.next_number(), *in_sql});
+      s.sql_names.erase(in_sql);
+    }
   }
   if (type == 'C') {
     if (s.names_put && s.statements.find(name).is == client_statements::answer::found)
@@ -256,9 +259,9 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       own_message('P', {}, s.statements.unnamed_body());
       s.statements.unnamed_sent(pipeline_.next_number() - 1, s.statements.unnamed_body(), known.effects);
     } else {
-      if (s.unnamed_is_ours) return shared_as::it_is;
+      if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
       own_message('C', {}, {});  // somebody else's must not be found
-      s.unnamed_is_ours = true;
+      s.statements.close_sent(pipeline_.next_number() - 1, {});
     }
     return stop_with({at, client_step::replace, 0});
   }
@@ -329,6 +332,10 @@ void session::settle(char type, std::uint64_t before) {
   }
   if (!sharing_) return;
   core::sharing& s = *sharing_;
+  for (; !s.closes.empty() && s.closes.front().number < pipeline_.answered_before(); s.closes.pop_front()) {
+    const bool carried_out = s.closes.front().number == before && type == '3';
+    if (!carried_out) s.sql_names.insert(s.closes.front().name);
+  }
   if (type == 'E') {
     s.statements.failed(before);
   } else if (pipeline_.answered_before() != before) {

@@ -201,7 +201,7 @@ void client_statements::replace(std::string_view name, shared_statement_ptr stat
 client_statements::unnamed_lookup client_statements::find_unnamed() const {
   if (unnamed_outlook_) {
     if (unnamed_outlook_->batch != batch_) return {answer::in_doubt};
-    if (!unnamed_outlook_->parsed) return {};
+    if (!unnamed_outlook_->parsed) return {answer::none, true, {}};
     return {answer::found, true, unnamed_outlook_->effects};
   }
   if (!has_unnamed_) return {};
@@ -262,7 +262,8 @@ void client_statements::query_sent(std::uint64_t number) {
 bool client_statements::confirmed(std::uint64_t number) {
   abandoned_before(number);
   if (pending_.empty() || pending_.front().number != number) return false;
-  const bool unnamed = pending_.front().kind == effect_kind::parse_unnamed;
+  const effect& done = pending_.front();
+  const bool unnamed = done.name.empty() && done.kind != effect_kind::query;
   apply(pending_.front());
   pop_pending();
   return unnamed;
@@ -328,9 +329,8 @@ void client_statements::forget(std::string_view name) {
   named_.erase(found);
 }
 
-void client_statements::forget_all() {
+void client_statements::forget_named() {
   while (!named_.empty()) forget(named_.begin()->first);
-  has_unnamed_ = false;
 }
 
 std::vector<std::pair<std::string_view, shared_statement_ptr>> client_statements::named() const {

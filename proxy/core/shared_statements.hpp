@@ -141,7 +141,7 @@ class client_statements {
 
   struct unnamed_lookup {
     answer is = answer::none;
-    bool in_batch = false;  // found: it was parsed in the batch at hand
+    bool in_batch = false;  // found: it was parsed in the batch at hand; none: it was closed in it
     sql::session_effects effects;
   };
   unnamed_lookup find_unnamed() const;
@@ -153,7 +153,7 @@ class client_statements {
   void close_sent(std::uint64_t number, std::string_view name);
   void query_sent(std::uint64_t number);  // drops the unnamed statement
   void sync_sent() { ++batch_; }
-  // True: the unnamed statement was parsed, so the server's is this client's.
+  // True: the unnamed statement was parsed or closed, so the server's is this client's.
   bool confirmed(std::uint64_t number);
   // The request was answered by an error.
   void failed(std::uint64_t number);
@@ -165,7 +165,7 @@ class client_statements {
   bool has_named() const { return !named_.empty(); }
   void forget(std::string_view name);
   void forget_unnamed() { has_unnamed_ = false; }
-  void forget_all();
+  void forget_named();
   // Of the named ones, those on their way included.
   std::size_t bytes() const { return bytes_; }
 

@@ -118,10 +118,12 @@ void client_session::attach(pool::pooled_server_ptr server) {
   core::sharing& sharing = *core_.sharing();
   sharing.on_server = &server_->statements;
   sharing.on_server->renew(core_.schema()->now());
-  if (server_->last_client != id_) sharing.unnamed_is_ours = false;
-  sharing.another_came_between = server_->last_drew != id_;
+  // What it has left on another server since is newer.
+  if (server_->last_client != id_ || lent_->last_server != server_->id) sharing.unnamed_is_ours = false;
+  sharing.another_came_between = server_->last_drew != id_ || lent_->drew_on != server_->id;
   sharing.drew = sharing.touched = sharing.names_put = false;
   server_->last_client = id_;
+  lent_->last_server = server_->id;
   lent_->seen_retired = lent_->pools.retired();
   if (cancel_) cancel_.set_target(server_->cancel);
   if (!pool::unify(server_->settings, lent_->settings) || (bounds_ && !server_->bounded))
@@ -206,7 +208,10 @@ void client_session::give_back_if_free() {
     }
   }
   if (lent_->seen_retired != lent_->pools.retired()) server_->close_needed = true;
-  if (sharing.drew) server_->last_drew = id_;
+  if (sharing.drew) {
+    server_->last_drew = id_;
+    lent_->drew_on = server_->id;
+  }
   sharing.touched = false;
   sharing.on_server = nullptr;
   lent_->pools.give_back(lent_->part, std::move(server_));

@@ -253,10 +253,7 @@ boost::asio::awaitable<void> interception::refuse_message() {
     case core::refusal_reason::reading_first:
       break;
     case core::refusal_reason::name_taken:
-      why = {.sqlstate = std::string(protocol::sqlstate::duplicate_prepared_statement),
-             .message =
-                 "prepared statement \"" + std::string(core::text_of(message_).name) + "\" already exists"};
-      break;
+      co_return co_await refuse_taken_name();
     case core::refusal_reason::name_unknown:
       why = {.sqlstate = std::string(protocol::sqlstate::invalid_sql_statement_name),
              .message = "prepared statement does not exist",
@@ -298,6 +295,25 @@ boost::asio::awaitable<void> interception::refuse_message() {
       break;
   }
   co_await refuse(why);
+}
+
+// PostgreSQL looks at the name last: whatever else is wrong with the message comes first.
+boost::asio::awaitable<void> interception::refuse_taken_name() {
+  const std::string name(core::text_of(message_).name);
+  const auto tried = co_await server_.try_parse(
+      core::byte_view(message_).subspan(protocol::frame_header_size + name.size() + 1));
+  if (!tried) co_return;
+  if (tried->ok()) {
+    const report taken{.sqlstate = std::string(protocol::sqlstate::duplicate_prepared_statement),
+                       .message = "prepared statement \"" + name + "\" already exists"};
+    co_return co_await refuse(taken);
+  }
+  outcome_ = audit::outcome::failed;
+  session_.on().counters.errors.add(tried->sqlstate);
+  session_.send_to_client(tried->error);
+  core::pipeline& pipeline = session_.state().pipeline();
+  pipeline.sent('P');
+  pipeline.received('E');
 }
 
 // The text behind the message. False: there is nothing to decide.

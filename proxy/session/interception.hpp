@@ -52,6 +52,7 @@ class interception {
   dialogue_end own_end() const;
 
   boost::asio::awaitable<void> refuse_message();
+  boost::asio::awaitable<void> refuse_taken_name();
   boost::asio::awaitable<void> put_names_first();
   boost::asio::awaitable<void> handle();
   bool names_statements() const;

@@ -136,8 +136,11 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::collect(expec
       case 'S':
         pass_on(*message);
         break;
+      case 'N':
+        if (answers.passes_notices) pass_on(*message);
+        break;  // else about our own statements
       default:
-        break;  // ParseComplete, CommandComplete, notices about our own statements
+        break;  // ParseComplete, CommandComplete
     }
   }
 }
@@ -204,6 +207,21 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(std
   session_.send_to_server(out);
   const expected answers{4, false};
   co_return co_await collect(answers, end);
+}
+
+boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(core::byte_view body) {
+  protocol::byte_buffer out;
+  protocol::writer w(out);
+  close(w, 'S');
+  w.begin_message('P');
+  w.cstring(own_name);
+  w.raw(body);
+  w.end_message();
+  close(w, 'S');
+  finish(w, dialogue_end::flush);
+  session_.send_to_server(out);
+  const expected answers{3, true, true};
+  co_return co_await collect(answers, dialogue_end::flush);
 }
 
 boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {

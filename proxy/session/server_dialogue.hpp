@@ -72,6 +72,9 @@ class server_dialogue {
   boost::asio::awaitable<bool> synchronise();
   // Whether the server's own parser takes the text (hazards.md, on_unparsable). The error, if it does not.
   boost::asio::awaitable<std::optional<own_answer>> try_parse(std::string_view text, dialogue_end end);
+  // The same for a Parse of the client's in a batch, given what follows its name: its warnings are passed on.
+  // After an error the server skips to the client's Sync.
+  boost::asio::awaitable<std::optional<own_answer>> try_parse(core::byte_view body);
   // Sends Parse, Describe and Close messages of the gateway's own; so many of them are of Parse and Close,
   // the last one too.
   boost::asio::awaitable<std::optional<own_answer>> send_own(protocol::byte_buffer messages,
@@ -88,6 +91,7 @@ class server_dialogue {
   struct expected {
     std::size_t until;
     bool parses;
+    bool passes_notices = false;
   };
   boost::asio::awaitable<std::optional<own_answer>> collect(expected answers, dialogue_end end);
   void pass_on(core::byte_view message);

@@ -126,6 +126,10 @@ bool is_true(const own_answer& answer, std::size_t at) {
   return at < answer.rows.size() && !answer.rows[at].empty() && control::truth(answer.rows[at].front(), 0);
 }
 
+bool shows_statements(std::string_view text) {
+  return sql::mentions_prefix(text, "pg_prepared_statement");
+}
+
 void parse_statement(protocol::writer& w, std::string_view name, core::byte_view body) {
   w.begin_message('P');
   w.cstring(name);
@@ -268,7 +272,27 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   const auto put_own = [&](std::string_view name, const core::shared_statement& statement) {
     if (!statement.reading || *statement.reading == now) put(name, statement.body);
   };
-  const bool shows_all = sql::mentions_prefix(text, "pg_prepared_statement");
+  // Without a text any of them may be meant.
+  auto mentioned = text.empty() ? std::nullopt : sql::identifiers_of(text, now.lexical);
+  const auto each_meant = [&](const auto& visit) {
+    if (!mentioned) {
+      for (const auto& [name, statement] : sharing.statements.named()) visit(name, *statement);
+      return;
+    }
+    for (const std::string& name : *mentioned) {
+      if (const auto found = sharing.statements.find(name); found.statement) visit(name, *found.statement);
+    }
+  };
+  bool names_more = false;  // they may name any in turn
+  each_meant([&](std::string_view, const core::shared_statement& statement) {
+    names_more = names_more || statement.effects.has(session_effect::statement_names);
+  });
+  if (names_more) mentioned.reset();
+  bool shows_all = shows_statements(text);
+  each_meant([&](std::string_view, const core::shared_statement& statement) {
+    shows_all = shows_all || shows_statements(protocol::as_text(statement.body));
+  });
+  if (shows_all) mentioned.reset();
   if (shows_all) {
     // What the view shows is the client's own, and nothing else.
     const auto there = co_await server.run_sql(end, names_query);
@@ -288,15 +312,7 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     probe.uint16(0);
     put(probe_name, body);
   }
-  // Without a text any of them may be meant.
-  const auto mentioned = text.empty() || shows_all ? std::nullopt : sql::identifiers_of(text, now.lexical);
-  if (mentioned) {
-    for (const std::string& name : *mentioned) {
-      if (const auto found = sharing.statements.find(name); found.statement) put_own(name, *found.statement);
-    }
-  } else {
-    for (const auto& [name, statement] : sharing.statements.named()) put_own(name, *statement);
-  }
+  each_meant(put_own);
   if (answers == 0) co_return own_answer{};
   co_return co_await server.send_own(std::move(out), answers, end);
 }
@@ -335,10 +351,7 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
       session.state().prepared().forgotten(name);
     }
   }
-  if (all_gone) {
-    sharing.statements.forget_all();
-    sharing.unnamed_is_ours = false;
-  }
+  if (all_gone) sharing.statements.forget_named();
   sharing.on_server->keep_only(there);
   lent.pinned.set(pin::statement, !by_sql.empty());
   sharing.sql_names = std::move(by_sql);

@@ -27,6 +27,12 @@ def single(make_gateway):
     return make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 1}}}})
 
 
+@pytest.fixture
+def one_thread(make_gateway):
+    """Two servers, of which the one that came back last is lent first."""
+    return make_gateway({"threads": 1, "databases": {"*": {"pool": {"mode": "transaction", "size": 2}}}})
+
+
 def show(gateway, topic):
     with gateway.connect(dbname="tidegate", user="postgres", autocommit=True) as console:
         cursor = console.execute(f"SHOW {topic}")
@@ -195,6 +201,39 @@ def test_unnamed_statement_is_its_clients_own(single):
         assert wire.errors(one.sync(B(), E())) == ["26000"]
 
 
+def test_unnamed_statement_of_another_stays_out_of_reach_when_the_server_skips_its_close(single):
+    with single.login() as one, single.login() as other:
+        other.sync(P("SELECT 'not yours'"))
+        one.send(B("nothing"), B(), E(), S(), D("S"), S(), B(), E(), S())
+        assert [wire.errors(one.read_until()) for _ in range(3)] == [["26000"]] * 3
+        assert wire.errors(one.sync(B(), E())) == ["26000"]
+
+
+def test_unnamed_statement_is_the_latest_on_whichever_server(one_thread):
+    with one_thread.login() as one, one_thread.login() as other:
+        other.query("BEGIN")
+        one.sync(P("SELECT 'on the second'"))
+        other.query("COMMIT")   # the one used last is the next to be lent
+        one.sync(P("SELECT 'on the first'"))
+        other.query("BEGIN")
+        assert wire.rows(one.sync(B(), E())) == [["on the first"]]
+
+
+def test_a_taken_name_is_the_last_thing_that_is_wrong_with_a_statement(single):
+    with single.login() as one:
+        one.sync(P("SELECT 1", "a"))
+        for text, code in [("SELECT 2", "42P05"), ("syntax error", "42601"), ("SELECT 1; SELECT 2", "42601"), ("SELECT nothing_there", "42703"), ("", "42P05")]:
+            assert wire.errors(one.sync(P(text, "a"), P("SELECT 3", "b"))) == [code], text
+        assert wire.errors(one.sync(P("SELECT $1 + 1", "a", (25,)))) == ["42883"]
+        one.query("SET standard_conforming_strings = off")
+        assert [message.type for message in one.sync(P("SELECT 'a\\\\b'", "a"))] == ["N", "E", "Z"]
+        one.query("BEGIN; SELECT 1/0")
+        assert [wire.errors(one.sync(P(text, "a"))) for text in ("SELECT 2", "ROLLBACK")] == [["25P02"], ["42P05"]]
+        one.query("ROLLBACK")
+        assert wire.rows(one.sync(B("a"), E())) == [["1"]]
+        assert wire.errors(one.sync(B("b"), E())) == ["26000"]
+
+
 def test_statements_of_the_gateway_are_out_of_reach(single):
     with single.login() as one, single.login() as other:
         one.sync(P("SELECT 'secret'", "s"))
@@ -214,6 +253,11 @@ def test_sql_finds_the_statements_of_the_protocol_by_their_names(single):
         assert one.value("EXECUTE s(1)") == "42"
         assert one.query("SELECT name, from_sql FROM pg_prepared_statements")[1].columns == ["s", "f"]
         assert other.query("SELECT count(*) FROM pg_prepared_statements")[1].columns == ["0"]
+        other.sync(P("SELECT name FROM pg_prepared_statements", "t"))
+        other.sync(P("PREPARE t AS SELECT 1", "u"))
+        assert wire.errors(other.query("EXECUTE u")) == ["42P05"]
+        other.sync(C("S", "u"))
+        assert wire.rows(other.query("EXECUTE t")) == wire.rows(other.sync(P("EXECUTE t"), B(), E())) == [["t"]]
         assert wire.errors(one.query("DEALLOCATE s")) == []
         assert wire.errors(one.query("DEALLOCATE s")) == ["26000"]
         assert wire.errors(one.sync(B("s", values=(b"1",)), E())) == ["26000"]
@@ -231,6 +275,15 @@ def test_statements_that_sql_drops_are_gone_and_only_this_clients(single, sql):
         assert wire.types(one.sync(P("SELECT 3", "s"), B("s"), E())) == "12DCZ"
 
 
+def test_the_unnamed_statement_is_nothing_that_sql_drops(single):
+    with single.login() as one, single.login() as other:
+        one.sync(P("SELECT 1", "s"))
+        one.sync(P("DISCARD ALL"), B(), E())
+        other.sync(P("SELECT 2"))
+        assert wire.types(one.sync(B(), E())) == "2CZ"
+        assert wire.errors(one.sync(B("s"), E())) == ["26000"]
+
+
 def test_statements_of_sql_keep_the_server(single):
     with single.login() as one:
         one.query("PREPARE q AS SELECT 7")
@@ -240,6 +293,15 @@ def test_statements_of_sql_keep_the_server(single):
         assert [row["reasons"] for row in show(single, "PINS")] == ["prepared_statement"]
         one.query("DEALLOCATE q")
         wait_until(lambda: show(single, "PINS") == [], what="nobody is pinned")
+
+
+def test_a_close_that_the_server_skips_closes_no_statement_of_sql(single):
+    with single.login() as one:
+        one.query("PREPARE a AS SELECT 7; BEGIN")
+        assert wire.errors(one.sync(B("nothing"), C("S", "a"))) == ["26000"]
+        assert wire.errors(one.sync(P("", "a"))) == ["42P05"]
+        one.query("ROLLBACK")
+        assert wire.types(one.sync(C("S", "a"), P("SELECT 8", "a"), B("a"), E())) == "312DCZ"
 
 
 def test_the_least_used_statement_gives_way(make_gateway, postgres):
@@ -322,6 +384,18 @@ def test_sequence_values_are_never_somebody_elses(single, postgres):
         assert wire.errors(one.query("SELECT lastval()")) == ["55000"]
         assert wire.errors(one.sync(P("SELECT currval('pooled')"), B(), E())) == ["55000"]
         assert wire.errors(one.query("BEGIN; SELECT nextval('pooled'); SELECT currval('pooled'); COMMIT")) == []
+    postgres.execute("DROP SEQUENCE pooled")
+
+
+def test_sequence_values_are_never_older_ones(one_thread, postgres):
+    postgres.execute("CREATE SEQUENCE IF NOT EXISTS pooled; GRANT ALL ON SEQUENCE pooled TO app")
+    with one_thread.login() as one, one_thread.login() as other:
+        other.query("BEGIN")
+        one.query("SELECT nextval('pooled')")
+        other.query("COMMIT")   # the one used last is the next to be lent
+        one.query("SELECT nextval('pooled')")
+        other.query("BEGIN")
+        assert wire.errors(one.query("SELECT currval('pooled')")) == ["55000"]
     postgres.execute("DROP SEQUENCE pooled")
 
 

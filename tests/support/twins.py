@@ -2,11 +2,14 @@
 
 A run is a list of events, which can be made by chance and be repeated without some of them: `Run.play()` raises
 `Difference` where the two sides differ, `shrink()` finds a short list that still does. One thread drives everything in
-lock step. Which clients keep a server is known well enough to tell who has to wait for one: a client that waits is
-read when a server is free, and its twin is sent nothing before that, so both sides do everything in the same order.
+lock step. Who has a server is known at each step: a client in a transaction, and one whose twin has something that can't
+be moved (`keeps`, SQL that only the twin is asked). The gateway must agree after each step, so nobody keeps a server
+without need or loses one that it needs, and it is known who has to wait for one: a client that waits is read when a
+server is free, and its twin is sent nothing before that, so both sides do everything in the same order.
 """
 
 import dataclasses
+import itertools
 import os
 import re
 import struct
@@ -17,8 +20,11 @@ import psycopg
 from . import wire
 from .wire import Closed, Message, Wire
 
-TIMEOUT = float(os.environ.get("PROPERTY_TIMEOUT") or 8)
-PINNING = re.compile(rb"\b(listen|temp|temporary|hold|pg_temp\w*|pg_(try_)?advisory_lock\w*|prepare|execute|do|call)\b", re.IGNORECASE)
+TIMEOUT = float(os.environ.get("PROPERTY_TIMEOUT") or 8)   # for what must come
+WAITS = "waiting for a server connection of the pool"
+
+HEARD = re.compile(rb"notify|nextval", re.IGNORECASE)   # by others, or by whoever comes next in this client's place
+SQL_ABOUT_STATEMENTS = re.compile(rb"\b(execute|deallocate|pg_prepared_statements)\b", re.IGNORECASE)
 
 
 class Difference(Exception):
@@ -77,6 +83,15 @@ def answers(messages: tuple[bytes, ...]) -> int:
     return sum(message[:1] in (b"Q", b"S", b"F") for message in messages)
 
 
+def ends(messages: tuple[bytes, ...]) -> list[tuple[int, bool]]:
+    """Where each message ends, and whether it asks for a ReadyForQuery."""
+    at, result = 0, []
+    for message in messages:
+        at += len(message)
+        result.append((at, answers((message,)) == 1))
+    return result
+
+
 _VARYING = ("F", "L", "R")   # file, line and routine: as good as a version
 
 
@@ -86,7 +101,7 @@ def told(message: Message) -> tuple | None:
         return None
     if message.type in "EN":
         fields = message.fields()
-        if message.type == "N" and fields["C"].startswith("TG"):   # what the gateway says of its policies
+        if message.type == "N" and (fields["C"].startswith("TG") or fields["M"] == WAITS):   # of its policies; and when somebody waits long
             return None
         if "prepared statement" in fields["M"]:   # the server knows it by another name; and some names are refused in the gateway's words
             return message.type, (("C", fields["C"]),)
@@ -149,31 +164,30 @@ class End:
 class Client:
     def __init__(self, through: End, twin: End, kind: tuple):
         self.through, self.twin = through, twin
+        self.port = through.wire.socket.getsockname()[1]
         self.kind = kind              # of clients that share servers
         self.status = "I"
-        self.may_keep = False         # something that keeps its server may be there …
-        self.keeps = False            # … and was seen to be
+        self.keeps = False            # something that can't be moved is there between transactions
+        self.is_heard = False         # it may have a statement that others hear of
         self.waiting: Event | None = None
 
     @property
     def holds(self) -> bool:
-        return self.status != "I" or self.may_keep
-
-    @property
-    def surely_holds(self) -> bool:
         return self.status != "I" or self.keeps
 
 
 class Run:
-    """`size` is that of the pool; `probe` the SQL that shows a session's state, one row, whose first column is true while something keeps the server."""
+    """`size` is that of the pool. `probe` is SQL that shows a session's state in one row, `keeps` SQL that is true while
+    something of the session keeps its server."""
 
-    def __init__(self, gateway, direct, *, user: str, databases: tuple[str, str], size: int, probe: str, observer):
+    def __init__(self, gateway, direct, *, user: str, databases: tuple[str, str], size: int, probe: str, keeps: str, observer):
         self.gateway, self.direct, self.user, self.databases, self.size = gateway, direct, user, databases, size
-        self.probe = probe
+        self.probe, self.keeps = probe, keeps
         self.console = gateway.login("postgres", "tidegate")
         self.observer = observer   # a connection of psycopg's that looks at the server
         self.clients: dict[int, Client] = {}
         self.queue: list[int] = []
+        self._agree()              # nobody is left of the run before
 
     def close(self):
         for client in self.clients.values():
@@ -217,6 +231,7 @@ class Run:
         else:
             self._send(event, client)
         self._serve()
+        self._agree()
 
     def _history(self, client: int) -> str:
         history = [str(each) for each in self.done if each.client == client]
@@ -225,7 +240,7 @@ class Run:
 
     def _situation(self, event: Event) -> str:
         """For people who look for the cause."""
-        lines = [f"{number}: {client.kind or ''} {client.status} {'may keep' if client.may_keep else ''} {'keeps' if client.keeps else ''} {'waits' if client.waiting else ''}"
+        lines = [f"{number}: {client.kind or ''} {client.status} {'keeps' if client.keeps else ''} {'waits' if client.waiting else ''}"
                  for number, client in sorted(self.clients.items())]
         try:
             lines += [str(row) for row in self.observer.execute(
@@ -247,28 +262,33 @@ class Run:
         lines += self.slow
         return "\n".join(lines)
 
-    def may_have_to_wait(self, client: Client) -> bool:
+    def has_to_wait(self, client: Client) -> bool:
         """Whether all servers are with others."""
-        others = [other for other in self.clients.values() if other.kind == client.kind and other is not client]
-        if client.surely_holds or sum(other.holds for other in others) < self.size:
-            return False
-        if sum(other.surely_holds for other in others) < self.size:
-            self._ask_who_holds([client, *others])
-        return not client.surely_holds and sum(other.holds for other in others) >= self.size
+        return not client.holds and sum(other.holds for other in self.clients.values() if other.kind == client.kind) >= self.size
 
-    def _ask_who_holds(self, clients: list[Client]):
-        """Only the gateway knows before the next probe. That it keeps no server without need is what the probes are for."""
-        before, now = None, self._linked()
-        while before != now:   # it may be about to give one back
-            time.sleep(0.01)
-            before, now = now, self._linked()
-        for client in clients:
-            if client.may_keep and client.status == "I":
-                client.may_keep = client.keeps = client.through.wire.socket.getsockname()[1] in now
+    def _agree(self):
+        """The gateway has lent servers to those who hold one, and to nobody else."""
+        expected = {client.port: client.holds for client in self.clients.values()}
+        end = time.monotonic() + TIMEOUT
+        while (found := self._lent()) != expected:   # it may be about to give one back
+            if time.monotonic() > end:
+                numbers = {client.port: number for number, client in self.clients.items()}
+                raise Difference("who has a server: " + ", ".join(f"{numbers.get(port, 'somebody who has left')} {'has' if found.get(port) else 'has none'}"
+                                                                  for port in expected | found if expected.get(port) != found.get(port)))
 
-    def _linked(self) -> set[int]:
-        """The ports of the clients that have a server."""
-        return {int(row[6]) for row in wire.rows(self.console.query("SHOW CLIENTS")) if row[15]}
+    def _lent(self) -> dict[int, bool]:
+        """By the ports of the clients that are there, whether they have a server."""
+        return {int(row[6]): bool(row[15]) for row in wire.rows(self.console.query("SHOW CLIENTS")) if row[2] == self.databases[0]}
+
+    def _ask_twin(self, client: Client):
+        """Whether what it did last keeps a server. In a transaction it does not matter yet."""
+        if client.status != "I":
+            return
+        # under a name, so that the unnamed statement stays
+        client.twin.wire.send(wire.parse(self.keeps, "keeps"), wire.bind("keeps"), wire.execute(), wire.close("S", "keeps"), wire.sync())
+        answer = client.twin.read(1)
+        (row,) = [Message("D", what[1]) for what in answer if what[0] == "D"]
+        client.keeps = row.columns == ["t"]
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -280,55 +300,85 @@ class Run:
         self._compare_states(self.clients[event.client])
 
     def _send(self, event: Event, client: Client):
-        if self.may_have_to_wait(client):
-            if event.kind == "cancel" or b"notify" in event.data.lower():   # others would hear of it in another order
-                return
+        if event.kind == "cancel" and (client.status == "E" or self.has_to_wait(client)):   # nothing would run
+            return
+        client.is_heard = client.is_heard or HEARD.search(event.data) is not None
+        if self.has_to_wait(client):
             client.waiting = event
             self.queue.append(event.client)
             client.through.wire.send(event.data)
             return
-        _send_in_pieces(client.through.wire, event)
+        self._send_in_pieces(client, event)
         client.twin.wire.send(event.data)
         if event.kind == "cancel":
-            self._both_run(client, event)
+            self._both_run(event)
             client.through.cancel()
             client.twin.cancel()
         self._finish(event, client)
 
-    def _both_run(self, client: Client, event: Event):
-        """Waits until a long statement runs on both sides (or has failed at once: nothing runs then)."""
-        marker = re.search(rb"/\* (\w+) \*/", event.data)[0].decode()
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+    def _send_in_pieces(self, client: Client, event: Event):
+        """Between two pieces the server may go to somebody who waits, who would then do something before the rest."""
+        cuts = event.cuts
+        if any(self.clients[number].kind == client.kind for number in self.queue):
+            whole, _ = next(each for each in ends(event.messages) if each[1])
+            cuts = tuple(cut for cut in cuts if cut < whole)
+        for start, end in zip([0, *cuts], [*cuts, len(event.data)]):
+            client.through.wire.send(event.data[start:end])
+
+    def _both_run(self, event: Event):
+        """Waits until a long statement runs on both sides."""
+        marker = re.search(rb"/\* \w+ \*/", event.data)[0].decode()
+        end = time.monotonic() + TIMEOUT
+        while True:
             (count,) = self.observer.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep' "
-                                             "AND query LIKE '%%' || %s || '%%'", (marker,)).fetchone()
-            if count == 2 or not client.twin.wire.is_quiet(0):
+                                             "AND strpos(query, %s) > 0", (marker,)).fetchone()
+            if count == 2:
                 return
+            if time.monotonic() > end:
+                raise Difference(f"runs on {count} of two sides")
 
     def _serve(self):
-        """Who waits and can have a server now gets its answer."""
-        for number in list(self.queue):
+        """Who waits and can have a server now gets its answer; who came first comes first."""
+        while (number := next((n for n in self.queue if not self.has_to_wait(self.clients[n])), None)) is not None:
             client = self.clients[number]
-            if not self.may_have_to_wait(client) or not client.through.wire.is_quiet(0):
-                self.queue.remove(number)
-                event, client.waiting = client.waiting, None
-                client.twin.wire.send(event.data)
-                self._finish(event, client)
+            self.queue.remove(number)
+            event, client.waiting = client.waiting, None
+            client.twin.wire.send(event.data)
+            self._finish(event, client)
 
     def _finish(self, event: Event, client: Client):
         """Both have sent the same: both are told the same."""
         ready = answers(event.messages)
         expected, seen = client.twin.read(ready), client.through.read(ready)
-        if PINNING.search(event.data):
-            client.may_keep = True
-            client.keeps = False
-        if not _same(expected, seen) or (expected and expected[-1][0] != "Z"):
-            raise Difference(f"{event}\n{_difference(expected, seen)}\n" + self._history(event.client))
-        if expected and expected[-1][0] == "Z":
-            client.status = expected[-1][1].decode()
-        if client.status == "I" and expected[-2:-1] == [("C", b"DISCARD ALL\0")]:
-            client.may_keep = client.keeps = False
+        try:
+            if expected[-1][0] != "Z":
+                raise Difference(f"{_difference(expected, seen)}")
+            if _compare(event, expected, seen, client.status):
+                return self._part(event)
+        except Difference as difference:
+            if SQL_ABOUT_STATEMENTS.search(event.data) and self._some_cannot_be_prepared(client, _errors(seen)):
+                return self._part(event)
+            raise Difference(f"{event}\n{difference}\n{self._history(event.client)}") from None
+        client.status = expected[-1][1].decode()
+        self._ask_twin(client)
         self._compare_states(client)
+
+    def _some_cannot_be_prepared(self, client: Client, errors: list[tuple]) -> bool:
+        """docs/limitations.md: SQL about statements has them prepared first. Whether PostgreSQL gives one of these errors too when it
+        prepares what the client has. Its twin is asked for the last time."""
+        twin = client.twin
+        twin.wire.send(wire.query("ROLLBACK"), wire.query("SELECT statement FROM pg_prepared_statements WHERE NOT from_sql"))
+        texts = [Message("D", what[1]).columns[0] for what in twin.read(2) if what[0] == "D"]
+        for text in texts:
+            twin.wire.send(wire.parse(text, "again"), wire.close("S", "again"), wire.sync())
+            if any(error in errors for error in _errors(twin.read(1))):
+                return True
+        return False
+
+    def _part(self, event: Event):
+        """The two are in different states: there is nothing to compare any more. Nor is there for those who were to hear of it."""
+        for number in list(self.clients) if self.clients[event.client].is_heard else [event.client]:
+            self._leave(Event(number, "leave", how="close"), self.clients[number])
 
     def _compare_states(self, client: Client):
         """What both were told last of each parameter, and all notifications. What comes late gets some time."""
@@ -348,7 +398,7 @@ class Run:
         raise Difference(f"notifications: {client.twin.notifications[-5:]}, the client was told {client.through.notifications[-5:]}")
 
     def _probe(self, number: int, client: Client):
-        if client.status == "E" or self.may_have_to_wait(client):
+        if client.status == "E" or self.has_to_wait(client):
             return
         # under a name, so that the unnamed statement stays
         messages = (wire.parse(self.probe, "probe"), wire.bind("probe"), wire.execute(), wire.close("S", "probe"), wire.sync())
@@ -356,20 +406,16 @@ class Run:
         client.through.wire.send(event.data)
         client.twin.wire.send(event.data)
         expected, seen = client.twin.read(1), client.through.read(1)
+        if expected != seen and self._some_cannot_be_prepared(client, _errors(seen)):
+            return self._part(event)
         if expected != seen or expected[-1][0] != "Z":
             raise Difference(f"the state of the session\n{_different_columns(expected, seen)}\n{self._history(number)}")
-        for what in expected:
-            if what[0] == "D":
-                client.may_keep = client.keeps = Message("D", what[1]).columns[0] == "t"
-            elif what[0] == "Z":
-                client.status = what[1].decode()
         self._compare_states(client)
 
     def _cancel_waiting(self, number: int, client: Client):
         """Its statement has not begun."""
         event = client.waiting
-        others = sum(other.surely_holds for other in self.clients.values() if other.kind == client.kind and other is not client)
-        if len(event.messages) != 1 or event.data[:1] != b"Q" or client.may_keep or others < self.size:
+        if len(event.messages) != 1 or event.data[:1] != b"Q":
             return
         client.through.cancel()
         client.waiting = None
@@ -384,7 +430,9 @@ class Run:
     def _leave(self, event: Event, client: Client):
         if client.waiting is not None:
             self.queue.remove(event.client)
-        data = event.data[:len(event.data) - (event.cuts[0] if event.cuts else 0)]
+        # how much of it is carried out is a matter of chance, and nobody may hear of it
+        is_heard = client.is_heard or HEARD.search(event.data) is not None
+        data = b"" if is_heard else event.data[:len(event.data) - (event.cuts[0] if event.cuts else 0)]
         for end in (client.through, client.twin):
             try:
                 if client.waiting is None or end is client.through:
@@ -400,22 +448,45 @@ class Run:
         del self.clients[event.client]
 
 
-def _send_in_pieces(to: Wire, event: Event):
-    data = event.data
-    for start, end in zip([0, *event.cuts], [*event.cuts, len(data)]):
-        to.send(data[start:end])
+def _compare(event: Event, expected: list[tuple], seen: list[tuple], status: str) -> bool:
+    """Raises Difference. True: one of the documented differences, after which the two may be in different states. `status` is
+    that before the first answer."""
+    for at, (x, y) in enumerate(itertools.zip_longest(_units(expected), _units(seen), fillvalue=[])):
+        # docs/limitations.md: in a failed transaction, SQL about statements behind a ROLLBACK in the same text finds none
+        if status == "E" and SQL_ABOUT_STATEMENTS.search(event.data) and x[0] == y[0] == ("C", b"ROLLBACK\0"):
+            return True
+        if x != y:
+            if not _may_differ(x, y, status):
+                raise Difference(f"answer {at + 1}{_difference(x, y)}")
+            # an error in place of another leaves the same behind
+            if x[-1] != y[-1] or [what[0] for what in x] != [what[0] for what in y]:
+                return True
+        status = x[-1][1].decode() if x[-1][0] == "Z" else ""
+    return False
 
 
-def _same(expected: list[tuple], seen: list[tuple]) -> bool:
-    """Equal, but for which of two errors comes first (docs/limitations.md): of a Parse whose name is taken and whose text is wrong; in
-    a failed transaction, where the server may have to be given a statement first; and about schema pg_temp."""
-    def same(a: list[tuple], b: list[tuple]) -> bool:
-        other = {dict(what[1])["C"] for what in b if what[0] == "E"}
-        fails = any(what[0] == "E" for what in a)
-        if fails and "25P02" in other:
-            return a[-1] == b[-1]
-        return len(a) == len(b) and all(x == y or (x[0] == y[0] == "E" and other & {"42P05", "42P01", "3F000"}) for x, y in zip(a, b))
-    return len(a := _units(expected)) == len(b := _units(seen)) and all(map(same, a, b))
+def _may_differ(expected: list[tuple], seen: list[tuple], status: str) -> bool:
+    """Whether docs/limitations.md says so."""
+    at = next((i for i, (a, b) in enumerate(zip(expected, seen)) if a != b), -1)
+    if at < 0 or seen[at][0] != "E":
+        return False
+    instead, otherwise = dict(seen[at][1]), dict(expected[at][1]) if expected[at][0] == "E" else {}
+    # In a failed transaction a statement that the server does not have yet can't be prepared: its Describe, and a Bind
+    # with too many or too few values, come to nothing.
+    if status == "E" and instead["C"] == "25P02" and seen[at + 1:] == [("Z", b"E")]:
+        return expected[at][0] == "t" or otherwise.get("C") == "08P01"
+    # Policies: beside a statement that is guarded nothing may change its lock_timeout.
+    if instead["C"] == "0A000" and instead["M"].startswith("lock_timeout is changed in the same message"):
+        return True
+    # Behind an empty statement the gateway may have asked something in the same batch.
+    if instead["C"] == "25001" and "pipeline" in instead["M"] and ("I", b"") in seen[:at]:
+        return True
+    # Who has no temporary objects any more has no schema for them either.
+    return otherwise.get("C") == "42P01" and instead["C"] == "3F000" and '"pg_temp"' in instead["M"] and expected[at + 1:] == seen[at + 1:]
+
+
+def _errors(messages: list[tuple]) -> list[tuple]:
+    return [what for what in messages if what[0] == "E"]
 
 
 def _units(messages: list[tuple]) -> list[list[tuple]]:
@@ -430,7 +501,7 @@ def _units(messages: list[tuple]) -> list[list[tuple]]:
 
 def _difference(expected: list[tuple], seen: list[tuple]) -> str:
     at = next((i for i, (a, b) in enumerate(zip(expected, seen)) if a != b), min(len(expected), len(seen)))
-    return (f"after {''.join(what[0] for what in expected[:at])!r}\n  the twin was told {expected[at:at + 4]}\n"
+    return (f" after {''.join(what[0] for what in expected[:at])!r}\n  the twin was told {expected[at:at + 4]}\n"
             f"  the client       {seen[at:at + 4]}")
 
 
@@ -445,6 +516,12 @@ def _different_columns(expected: list[tuple], seen: list[tuple]) -> str:
 def shrink(events: list[Event], fails, *, seconds: float = 120) -> list[Event]:
     """A short list of events for which `fails(list)` still holds."""
     end = time.monotonic() + seconds
+    for last in (50, 200, 1000):
+        before = {event.client: event for event in events[:-last] if event.kind == "open"}
+        fewer = [*before.values(), *events[-last:]]
+        if len(fewer) < len(events) and fails(fewer):
+            events = fewer
+            break
     for client in {event.client for event in events}:
         fewer = [event for event in events if event.client != client]
         if time.monotonic() < end and fails(fewer):
