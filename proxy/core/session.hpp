@@ -131,8 +131,8 @@ struct sharing {
     std::uint64_t number = 0;  // in the pipeline
     std::string name = {};
   };
-  fifo<close> closes;  // of sql_names, taken out of them already: put back if the server skips them
-  bool unfollowed = false;   // something was sent that no other server can be given
+  fifo<close> closes;       // of sql_names, taken out of them already: put back if the server skips them
+  bool unfollowed = false;  // something was sent that no other server can be given
   std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 

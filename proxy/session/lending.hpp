@@ -50,8 +50,8 @@ struct lending {
   pins counted;  // of those, what the metrics show: a client may end while the server is asked
   std::optional<std::uint64_t> asked_at;           // client_session::transactions() when it was asked last
   std::set<std::string, std::less<>> names_there;  // prepared on the server under the client's own names
-  std::uint64_t last_server = 0;  // that it had, and …
-  std::uint64_t drew_on = 0;      // … the last one on which it may have called nextval()
+  std::uint64_t last_server = 0;                   // that it had, and …
+  std::uint64_t drew_on = 0;                       // … the last one on which it may have called nextval()
   std::uint64_t seen_retired = 0;  // RECONNECT: servers lent before are closed when they come back
   bool restoring = false;  // settings are being put on a server: what it reports is compared afterwards
 };
