@@ -69,7 +69,8 @@ class server_pool {
   // server is: one of two that come at the same time sees the other.
   std::atomic<unsigned> idle{0};
   std::atomic<unsigned> connecting{0};
-  std::atomic<unsigned> pinned{0};  // clients that keep their server between transactions
+  std::atomic<bool> reads_sequences{false};  // a client has named currval() or lastval()
+  std::atomic<unsigned> pinned{0};           // clients that keep their server between transactions
 
  private:
   mutable std::mutex guard_;

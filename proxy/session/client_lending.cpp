@@ -126,9 +126,16 @@ void client_session::attach(pool::pooled_server_ptr server) {
   lent_->last_server = server_->id;
   lent_->seen_retired = lent_->pools.retired();
   if (cancel_) cancel_.set_target(server_->cancel);
-  if (!pool::unify(server_->settings, lent_->settings) || (bounds_ && !server_->bounded))
+  if (!pool::unify(server_->settings, lent_->settings) || (bounds_ && !server_->bounded) ||
+      has_values_of_another())
     return prepare_server();
   tell_parameters();
+}
+
+// What nextval() returned to somebody else, in a pool whose clients ask for such values later.
+bool client_session::has_values_of_another() const {
+  return lent_->part.pool->reads_sequences.load(std::memory_order_relaxed) && server_->last_drew != 0 &&
+         core_.sharing()->another_came_between;
 }
 
 // The server gets the client's settings first. One round trip, and only where two clients' differ.
@@ -143,6 +150,11 @@ void client_session::prepare_server() {
       co_await keep_settings_in_bounds(*this, server, *settings, dialogue_end::sync);
       if (ended_) co_return;
       server_->bounded = true;
+    }
+    if (has_values_of_another()) {
+      const auto forgotten = co_await server.run_sql(dialogue_end::sync, "DISCARD SEQUENCES");
+      if (!forgotten) co_return;
+      if (forgotten->ok()) server_->last_drew = 0;
     }
     for (const auto& [name, value] : std::exchange(core_.sharing()->reported, {}))
       server_->parameters = pool::with_value(server_->parameters, name, value);
@@ -194,6 +206,8 @@ void client_session::give_back_if_free() {
   sharing.names_put = !lent_->names_there.empty();  // a failed transaction had none put there
   const bool parameters_changed = !pool::same_values(server_->parameters, lent_->parameters_before);
   const sql::session_effects effects = std::exchange(sharing.effects, {});
+  if (effects.has(sql::session_effect::sequence_value))
+    lent_->part.pool->reads_sequences.store(true, std::memory_order_relaxed);
   const bool must_look = effects.lasting() || parameters_changed || lent_->pinned.has(pin::unknown) ||
                          !lent_->names_there.empty() ||
                          (lent_->pinned.any() && effects.has(sql::session_effect::releases)) ||

@@ -156,6 +156,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void server_failed(const pool::login_failure& why) override;
   bool borrow(core::byte_view bytes);
   void attach(pool::pooled_server_ptr server);
+  bool has_values_of_another() const;
   void prepare_server();
   void tell_parameters();
   void note_reported();

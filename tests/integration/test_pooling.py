@@ -399,6 +399,22 @@ def test_sequence_values_are_never_older_ones(one_thread, postgres):
     postgres.execute("DROP SEQUENCE pooled")
 
 
+def test_values_of_others_are_forgotten_where_clients_ask_for_them(single, postgres):
+    """INSERT may draw a value, and need not: what lastval() returns behind it must not be somebody else's."""
+    postgres.execute("CREATE SEQUENCE IF NOT EXISTS pooled; CREATE TABLE IF NOT EXISTS undrawn (a int); GRANT ALL ON SEQUENCE pooled TO app; GRANT ALL ON undrawn TO app")
+    with single.login() as one, single.login() as other:
+        one.value("SELECT nextval('pooled')")
+        one.query("SELECT lastval()")
+        value = other.value("SELECT nextval('pooled')")
+        assert wire.errors(one.query("BEGIN; INSERT INTO undrawn VALUES (1); SELECT lastval(); COMMIT")) == ["55000"]
+        one.query("ROLLBACK")
+        assert wire.errors(other.query("SELECT lastval()")) == ["55000"], value
+        drawn = one.query("BEGIN; SELECT nextval('pooled'); SELECT lastval(); COMMIT")
+        assert len({row[0] for row in wire.rows(drawn)}) == 1
+        assert wire.errors(one.query("SELECT lastval()")) == []
+    postgres.execute("DROP SEQUENCE pooled; DROP TABLE undrawn")
+
+
 # -- waiting ---------------------------------------------------------------------------------------------------------------
 
 
