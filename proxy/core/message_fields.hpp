@@ -12,6 +12,10 @@ namespace tidegate::core {
 // Messages whose contents the session reads: how long such a one may be to be held until it is whole.
 inline constexpr std::size_t longest_held = 64 * 1024;
 
+// The gateway's own on every server, for a prepared statement and a portal. Clients that use it too find it
+// taken away now and then.
+inline constexpr std::string_view own_name = "tidegate";
+
 // What a server looks at of the name of a statement or portal (NAMEDATALEN - 1): names that begin alike are
 // the same to it.
 inline std::string_view server_name(std::string_view name) {

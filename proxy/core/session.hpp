@@ -43,9 +43,9 @@ enum class client_step : std::uint8_t {
   too_long,  // a Query or Parse beyond the bound: its first bytes are left; it is to be refused and discarded
   renew,     // what is left starts with a Bind of renewal_name(), which a schema change may have made stale
   malformed,  // no PostgreSQL message can start like this: the connection is beyond repair
+  refuse,     // the complete message at the front gets the error that `why` says
   // When servers are shared only:
   replace,    // the next `length` bytes are dropped and replacement() goes to the server in their place
-  refuse,     // the complete message at the front gets the error that `why` says
   wait,       // what is left depends on answers that are under way
   put_names,  // the complete message at the front needs the client's statements under their own names first
   unknown_type,  // the message at the front is of no type that clients send

@@ -243,7 +243,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
     pipeline_.sent('C');
-    rename(message.first(field), total, written, "tidegate");
+    rename(message.first(field), total, written, own_name);
     return stop_with({at, client_step::replace, field});
   }
   if (name.empty()) {

@@ -5,16 +5,17 @@
 #include "protocol/reader.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
+#include "proxy/core/message_fields.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/lending.hpp"
+#include "proxy/session/own_messages.hpp"
 #include "proxy/session/replies.hpp"
 
 namespace tidegate::session {
 namespace {
 
-// Never the client's: names that begin so are refused to nobody, but "tidegate" as a prepared statement is
-// ours.
-constexpr std::string_view own_name = "tidegate";
+using core::own_name;
+
 // Answers of guarded statements are a tag and a few notices.
 constexpr std::size_t largest_kept_answer = 4 << 20;
 
@@ -213,10 +214,7 @@ boost::asio::awaitable<std::optional<own_answer>> server_dialogue::try_parse(cor
   protocol::byte_buffer out;
   protocol::writer w(out);
   close(w, 'S');
-  w.begin_message('P');
-  w.cstring(own_name);
-  w.raw(body);
-  w.end_message();
+  parse_statement(w, own_name, body);
   close(w, 'S');
   finish(w, dialogue_end::flush);
   session_.send_to_server(out);

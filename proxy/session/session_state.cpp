@@ -6,6 +6,7 @@
 #include "protocol/writer.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/lending.hpp"
+#include "proxy/session/own_messages.hpp"
 #include "proxy/session/replies.hpp"
 
 #include <algorithm>
@@ -128,13 +129,6 @@ bool is_true(const own_answer& answer, std::size_t at) {
 
 bool shows_statements(std::string_view text) {
   return sql::mentions_prefix(text, "pg_prepared_statement");
-}
-
-void parse_statement(protocol::writer& w, std::string_view name, core::byte_view body) {
-  w.begin_message('P');
-  w.cstring(name);
-  w.raw(body);
-  w.end_message();
 }
 
 }  // namespace

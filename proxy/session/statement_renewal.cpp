@@ -1,10 +1,11 @@
 #include "proxy/session/statement_renewal.hpp"
 
-#include "protocol/extended_query.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
+#include "proxy/core/message_fields.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/lending.hpp"
+#include "proxy/session/own_messages.hpp"
 
 #include <charconv>
 #include <cstdint>
@@ -17,8 +18,7 @@
 namespace tidegate::session {
 namespace {
 
-// The gateway's own on every server (server_dialogue.hpp).
-constexpr std::string_view probe_name = "tidegate";
+using core::own_name;
 
 constexpr std::string_view names_query =
     "SELECT name FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql LIMIT 10000";
@@ -27,22 +27,6 @@ constexpr std::string_view text_query =
     "SELECT statement, parameter_types::pg_catalog.oid[]::pg_catalog.text FROM "
     "pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.=) $1 AND NOT from_sql AND "
     "pg_catalog.octet_length(statement) OPERATOR(pg_catalog.<) 1000000";
-
-void close_statement(protocol::writer& w, std::string_view name) {
-  protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
-}
-
-void describe_statement(protocol::writer& w, std::string_view name) {
-  protocol::encode(w, protocol::describe{protocol::named_object::statement, std::string(name)});
-}
-
-// `body`: of a Parse, behind the name.
-void parse_statement(protocol::writer& w, std::string_view name, core::byte_view body) {
-  w.begin_message('P');
-  w.cstring(name);
-  w.raw(body);
-  w.end_message();
-}
 
 // An array of oids as text, {23,25}, into the end of a Parse. False: it is none.
 bool put_types(protocol::writer& w, std::string_view array) {
@@ -75,10 +59,10 @@ boost::asio::awaitable<std::optional<own_answer>> try_now(server_dialogue& serve
                                                           dialogue_end end) {
   protocol::byte_buffer out;
   protocol::writer w(out);
-  close_statement(w, probe_name);
-  parse_statement(w, probe_name, body);
-  describe_statement(w, probe_name);
-  close_statement(w, probe_name);
+  close_statement(w, own_name);
+  parse_statement(w, own_name, body);
+  describe_statement(w, own_name);
+  close_statement(w, own_name);
   co_return co_await server.send_own(std::move(out), 3, end);
 }
 
@@ -95,7 +79,7 @@ boost::asio::awaitable<void> renew_on_own_server(client_session& session, server
     if (listed->ok() && !listed->rows.empty()) {
       for (const control::text_row& row : listed->rows.front()) names.insert(control::text(row, 0));
     }
-    names.erase(std::string(probe_name));
+    names.erase(std::string(own_name));
     state.stale_since(now, std::move(names));
   }
   if (!state.is_stale(name)) co_return;
@@ -177,7 +161,7 @@ boost::asio::awaitable<void> prepare_on_lent_server(client_session& session, ser
   close_statement(w, statement->name);
   parse_statement(w, statement->name, statement->body);
   describe_statement(w, statement->name);
-  close_statement(w, probe_name);
+  close_statement(w, own_name);
   const auto tried = co_await server.send_own(std::move(out), answers, end);
   if (!tried) co_return;
   if (!tried->ok()) co_return fail(tried->error);  // as the Bind would have been answered
