@@ -1,0 +1,29 @@
+#pragma once
+// Extended-protocol messages of the gateway's own, on a session's server connection.
+
+#include "protocol/extended_query.hpp"
+#include "protocol/writer.hpp"
+#include "proxy/core/pipeline.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace tidegate::session {
+
+inline void close_statement(protocol::writer& w, std::string_view name) {
+  protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
+}
+
+inline void describe_statement(protocol::writer& w, std::string_view name) {
+  protocol::encode(w, protocol::describe{protocol::named_object::statement, std::string(name)});
+}
+
+// `body`: of a Parse, behind the name.
+inline void parse_statement(protocol::writer& w, std::string_view name, core::byte_view body) {
+  w.begin_message('P');
+  w.cstring(name);
+  w.raw(body);
+  w.end_message();
+}
+
+}  // namespace tidegate::session
