@@ -72,7 +72,9 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
   core::schema_epoch_ptr schema = shared_.schemas.of(session::schema_of(request));
   const pool::server_pool_ptr pool =
       shared_.pools.find_or_make(key, client.database, client.user, database.name, schema);
-  pool->set_terms({std::move(request), database.pool, settings.timeouts.server_connect});
+  // A login that began before a reload must not bring the old terms back.
+  if (!pool->current() || runtime_.load() == runtime)
+    pool->set_terms({std::move(request), database.pool, settings.timeouts.server_connect});
   pool::worker_pools::part& part = pools_->enter(pool);
   struct leave {
     std::shared_ptr<pool::worker_pools> pools;

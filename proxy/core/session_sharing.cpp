@@ -149,7 +149,8 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   if (parse.name.empty()) {
     tell_names(parse.text);
     tell_suspects(pipeline_.next_number());
-    s.statements.unnamed_sent(pipeline_.next_number(), body, effects);
+    const core::reading* now = reading_now();
+    s.statements.unnamed_sent(pipeline_.next_number(), now != nullptr ? *now : reading_, body, effects);
     pipeline_.sent('P');
     return shared_as::recorded;
   }
@@ -254,10 +255,17 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
         return refuse_with(refusal_reason::sequence_value);
       if (known.effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
         return whole_with(client_step::put_names);
+      const bool is_there = s.unnamed_is_ours || known.in_batch;
+      if (!is_there && known.reading) {
+        const core::reading* now = reading_now();
+        if (now == nullptr) return refuse_with(refusal_reason::reading_first);
+        if (*known.reading != *now) return refuse_with(refusal_reason::other_reading);
+      }
       if (type == 'B') run_with(known.effects);
-      if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
+      if (is_there) return shared_as::it_is;
       own_message('P', {}, s.statements.unnamed_body());
-      s.statements.unnamed_sent(pipeline_.next_number() - 1, s.statements.unnamed_body(), known.effects);
+      s.statements.unnamed_sent(pipeline_.next_number() - 1, known.reading.value_or(reading_),
+                                s.statements.unnamed_body(), known.effects);
     } else {
       if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
       own_message('C', {}, {});  // somebody else's must not be found

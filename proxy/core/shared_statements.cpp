@@ -205,7 +205,7 @@ client_statements::unnamed_lookup client_statements::find_unnamed() const {
     return {answer::found, true, unnamed_outlook_->effects};
   }
   if (!has_unnamed_) return {};
-  return {answer::found, false, unnamed_effects_};
+  return {answer::found, false, unnamed_effects_, unnamed_reading_};
 }
 
 void client_statements::add(effect e) {
@@ -230,14 +230,15 @@ void client_statements::parse_sent(std::uint64_t number, std::string_view name,
   add(std::move(e));
 }
 
-void client_statements::unnamed_sent(std::uint64_t number, std::span<const std::byte> body,
-                                     sql::session_effects effects) {
+void client_statements::unnamed_sent(std::uint64_t number, const core::reading& reading,
+                                     std::span<const std::byte> body, sql::session_effects effects) {
   effect e;
   e.number = number;
   e.kind = effect_kind::parse_unnamed;
   e.effects = effects;
   e.body = std::exchange(spare_, {});
   e.body.assign(body.begin(), body.end());
+  if (!is_plain(text_of_body(e.body))) e.reading = reading;
   add(std::move(e));
 }
 
@@ -269,18 +270,17 @@ bool client_statements::confirmed(std::uint64_t number) {
   return unnamed;
 }
 
-// A Parse of the unnamed statement that fails has dropped the one before.
+// A Parse of the unnamed statement that fails has dropped the one before, and so has a Query.
 void client_statements::failed(std::uint64_t number) {
-  if (!pending_.empty() && pending_.front().number == number &&
-      pending_.front().kind == effect_kind::parse_unnamed)
-    has_unnamed_ = false;
+  abandoned_before(number);
+  if (pending_.empty() || pending_.front().number != number) return;
+  const effect_kind kind = pending_.front().kind;
+  if (kind == effect_kind::parse_unnamed || kind == effect_kind::query) has_unnamed_ = false;
 }
 
 void client_statements::abandoned_before(std::uint64_t number) {
   while (!pending_.empty() && pending_.front().number < number) {
-    effect& never = pending_.front();
-    // A Query drops the unnamed statement before anything in it can fail.
-    if (never.kind == effect_kind::query) apply(never);
+    const effect& never = pending_.front();
     if (never.kind == effect_kind::parse) bytes_ -= cost_of(never.name, *never.statement);
     pop_pending();
   }
@@ -308,6 +308,7 @@ void client_statements::apply(effect& e) {
       unnamed_.swap(e.body);
       if (e.body.capacity() <= largest_spare) spare_ = std::move(e.body);
       unnamed_effects_ = e.effects;
+      unnamed_reading_ = std::move(e.reading);
       has_unnamed_ = true;
       break;
     case effect_kind::close:
@@ -329,8 +330,12 @@ void client_statements::forget(std::string_view name) {
   named_.erase(found);
 }
 
-void client_statements::forget_named() {
-  while (!named_.empty()) forget(named_.begin()->first);
+void client_statements::forget_named_but(const std::set<std::string, std::less<>>& prepared_since) {
+  std::vector<std::string> gone;
+  for (const auto& [name, known] : named_) {
+    if (!prepared_since.contains(known.statement->name)) gone.push_back(name);
+  }
+  for (const std::string& name : gone) forget(name);
 }
 
 std::vector<std::pair<std::string_view, shared_statement_ptr>> client_statements::named() const {

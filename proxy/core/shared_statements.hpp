@@ -143,13 +143,15 @@ class client_statements {
     answer is = answer::none;
     bool in_batch = false;  // found: it was parsed in the batch at hand; none: it was closed in it
     sql::session_effects effects;
+    std::optional<core::reading> reading = {};  // of an earlier batch; none: the text is plain
   };
   unnamed_lookup find_unnamed() const;
   // What it was last parsed from, but for the batch at hand.
   std::span<const std::byte> unnamed_body() const { return unnamed_; }
 
   void parse_sent(std::uint64_t number, std::string_view name, shared_statement_ptr statement);
-  void unnamed_sent(std::uint64_t number, std::span<const std::byte> body, sql::session_effects effects);
+  void unnamed_sent(std::uint64_t number, const core::reading& reading, std::span<const std::byte> body,
+                    sql::session_effects effects);
   void close_sent(std::uint64_t number, std::string_view name);
   void query_sent(std::uint64_t number);  // drops the unnamed statement
   void sync_sent() { ++batch_; }
@@ -162,10 +164,11 @@ class client_statements {
   std::uint64_t batch() const { return batch_; }
   // Sure only while nothing waits. In the order in which they were prepared.
   std::vector<std::pair<std::string_view, shared_statement_ptr>> named() const;
-  bool has_named() const { return !named_.empty(); }
+  bool has_named() const { return !named_.empty() || !outlooks_.empty(); }
   void forget(std::string_view name);
   void forget_unnamed() { has_unnamed_ = false; }
-  void forget_named();
+  // All but those whose shared statement is among these.
+  void forget_named_but(const std::set<std::string, std::less<>>& prepared_since);
   // Of the named ones, those on their way included.
   std::size_t bytes() const { return bytes_; }
 
@@ -175,10 +178,11 @@ class client_statements {
     std::uint64_t number = 0;
     std::uint64_t batch = 0;
     effect_kind kind = effect_kind::parse;
-    sql::session_effects effects;    // parse_unnamed
-    std::string name;                // parse, close
-    shared_statement_ptr statement;  // parse
-    std::vector<std::byte> body;     // parse_unnamed
+    sql::session_effects effects;               // parse_unnamed
+    std::string name;                           // parse, close
+    shared_statement_ptr statement;             // parse
+    std::vector<std::byte> body;                // parse_unnamed
+    std::optional<core::reading> reading = {};  // parse_unnamed; none: the text is plain
   };
 
   struct named_statement {
@@ -203,6 +207,7 @@ class client_statements {
   std::vector<std::byte> unnamed_;
   std::vector<std::byte> spare_;  // so that parsing the unnamed statement again allocates nothing
   sql::session_effects unnamed_effects_;
+  std::optional<core::reading> unnamed_reading_;
   bool has_unnamed_ = false;
   fifo<effect> pending_;
   std::map<std::string, outlook, std::less<>> outlooks_;

@@ -39,7 +39,15 @@ void waiting_queue::leave(application_share& share) {
   share.held_.fetch_sub(1);
   if (share.passed_over_count_.load() == 0) return;
   const std::lock_guard lock(guard_);
-  if (!share.passed_over_.empty()) call_back(share, share.passed_over_.begin());
+  call_next(share);
+}
+
+// While a share has room, one of those it has passed over is in the queue: called whenever one of them
+// leaves.
+void waiting_queue::call_next(application_share& share) {
+  const unsigned most = limit_.load();
+  if (!share.passed_over_.empty() && (most == 0 || share.held_.load() < most))
+    call_back(share, share.passed_over_.begin());
 }
 
 bool waiting_queue::wait(waiter_ptr one) {
@@ -78,10 +86,14 @@ waiter_ptr waiting_queue::next() {
     auto first = queue_.extract(queue_.begin());
     waiting_.fetch_sub(1);
     waiter& one = *first.mapped();
-    if (one.taker.expired()) continue;
-    one.counted = limit() != 0;
-    if (!one.counted || enter(*one.share)) return std::move(first.mapped());
-    pass_over(*one.share, std::move(first));
+    const bool is_gone = one.taker.expired();
+    one.counted = !is_gone && limit() != 0;
+    if (one.counted && !enter(*one.share)) {
+      pass_over(*one.share, std::move(first));
+      continue;
+    }
+    call_next(*one.share);
+    if (!is_gone) return std::move(first.mapped());
   }
   return nullptr;
 }
@@ -90,6 +102,7 @@ bool waiting_queue::forget(const waiter_ptr& one) {
   const std::lock_guard lock(guard_);
   if (queue_.erase(one->turn) != 0) {
     waiting_.fetch_sub(1);
+    call_next(*one->share);
     return true;
   }
   if (one->share->passed_over_.erase(one->turn) == 0) return false;

@@ -64,7 +64,7 @@ class waiting_queue {
   // The next to be served, out of the queue; while there is a limit its server is counted. Null: nobody can
   // be served.
   waiter_ptr next();
-  // Takes one out; false: it was served already.
+  // Takes one out; false: it was served already. Its turn may be another's now, who can be served.
   bool forget(const waiter_ptr& one);
   // All, out of the queue.
   std::vector<waiter_ptr> take_all();
@@ -79,6 +79,7 @@ class waiting_queue {
   using waiters = application_share::waiters;
 
   bool pass_over(application_share& share, waiters::node_type one);
+  void call_next(application_share& share);
   void call_back(application_share& share, waiters::iterator one);
 
   mutable std::mutex guard_;

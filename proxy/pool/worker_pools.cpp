@@ -111,6 +111,15 @@ waiter_ptr worker_pools::wait(part& of, application_share_ptr share, std::weak_p
   return one;
 }
 
+bool worker_pools::forget(part& of, const waiter_ptr& one) {
+  if (!of.pool->queue.forget(one)) return false;
+  // An idle server may be for the next of its application.
+  if (of.pool->queue.waiting() != 0 && of.pool->idle.load() != 0) {
+    for (worker_pools* each : on_.all) each->serve_soon(of.pool);
+  }
+  return true;
+}
+
 void worker_pools::give_back(part& of, pooled_server_ptr server) {
   of.used = server->idle_since = on_.poller.now();
   server->channel.set_handler(*this);

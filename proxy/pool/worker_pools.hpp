@@ -54,6 +54,8 @@ class worker_pools final : private net::channel_handler {
   pooled_server_ptr take(part& of, const application_share_ptr& share);
   // The taker gets a server, or a failure, later.
   waiter_ptr wait(part& of, application_share_ptr share, std::weak_ptr<server_taker> taker);
+  // It waits no more. False: a server is on its way.
+  bool forget(part& of, const waiter_ptr& one);
   // A server is no longer needed: to the oldest waiter, or idle.
   void give_back(part& of, pooled_server_ptr server);
   // A server that must not be used again: closed, and its place given to who waits.

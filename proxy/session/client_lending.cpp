@@ -40,7 +40,7 @@ void client_session::join_pool() {
 
 // After the end; what is still lent is in the middle of something, and is not used again.
 void client_session::leave_pool() {
-  if (lent_->waiting) lent_->part.pool->queue.forget(lent_->waiting);
+  if (lent_->waiting) lent_->pools.forget(lent_->part, lent_->waiting);
   lent_->waiting.reset();
   if (server_) {
     count_pins({});
@@ -285,7 +285,7 @@ void client_session::check_pins(pins before) {
 
 // A cancel request for a client that has no server yet: its statement has not begun.
 void client_session::cancel_waiting() {
-  if (!lent_->waiting || !lent_->part.pool->queue.forget(lent_->waiting)) return;  // a server is on its way
+  if (!lent_->waiting || !lent_->pools.forget(lent_->part, lent_->waiting)) return;  // a server is on its way
   lent_->waiting.reset();
   phase_ = phase::relaying;
   count_as(metrics::client_state::idle);

@@ -335,7 +335,10 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
   std::size_t answers = 0;
   bool all_gone = false;
   for (const std::string& name : put) {
-    if (there.contains(name)) {
+    if (by_sql.contains(name)) {  // the client's was deallocated, and SQL has prepared another one
+      sharing.statements.forget(name);
+      session.state().prepared().forgotten(name);
+    } else if (there.contains(name)) {
       protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
     } else if (name == probe_name) {
@@ -345,7 +348,7 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
       session.state().prepared().forgotten(name);
     }
   }
-  if (all_gone) sharing.statements.forget_named();
+  if (all_gone) sharing.statements.forget_named_but(there);
   sharing.on_server->keep_only(there);
   lent.pinned.set(pin::statement, !by_sql.empty());
   sharing.sql_names = std::move(by_sql);

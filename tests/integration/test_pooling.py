@@ -415,6 +415,63 @@ def test_values_of_others_are_forgotten_where_clients_ask_for_them(single, postg
     postgres.execute("DROP SEQUENCE pooled; DROP TABLE undrawn")
 
 
+def test_statement_prepared_in_a_transaction_that_failed_behind_deallocate_all_is_there(single):
+    """What DEALLOCATE ALL took away is looked up when the transaction is over; what came after it is no part of that."""
+    with single.login() as one:
+        assert wire.errors(one.sync(P("SELECT 1", "before"))) == []
+        one.query("BEGIN")
+        assert wire.errors(one.query("DEALLOCATE ALL; EXECUTE missing")) == ["26000"]
+        assert wire.errors(one.sync(P("", "empty"))) == []
+        one.query("ROLLBACK")
+        assert wire.rows(one.query("SELECT name, statement FROM pg_prepared_statements")) == [["empty", ""]]
+        assert wire.types(one.sync(B("empty"), E())) == "2IZ"
+        assert wire.errors(one.sync(B("before"), E())) == ["26000"]
+
+
+@pytest.mark.parametrize("how", ["DEALLOCATE s; PREPARE s AS SELECT 2", "DEALLOCATE ALL; PREPARE s AS SELECT 2", "BEGIN; DEALLOCATE s; PREPARE s AS SELECT 2; COMMIT"])
+def test_name_that_sql_has_taken_meanwhile_is_sqls(single, postgres, how):
+    postgres.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept (a int, b int); INSERT INTO kept SELECT 1, 2 FROM generate_series(1, 10000); ALTER TABLE kept OWNER TO app; ANALYZE kept")
+    for text in ("ALTER TABLE kept DROP COLUMN b", "SELECT 1"):
+        with single.login() as one:
+            assert wire.errors(one.sync(P(text, "s"))) == []
+            assert wire.errors(one.query(how)) == []
+            assert wire.rows(one.sync(B("s"), E())) == [["2"]]
+    assert postgres.execute("SELECT b FROM kept LIMIT 1") == [(2,)]
+    postgres.execute("DROP TABLE kept")
+
+
+@pytest.mark.parametrize("text, code", [("ALTER TABLE read ALTER COLUMN a SET DEFAULT '\\'', DROP COLUMN b --'", ["26000"]), ("SELECT 1", [])])
+@pytest.mark.parametrize("apart", [True, False])
+def test_unnamed_statement_is_not_prepared_under_another_reading(single, postgres, text, code, apart):
+    postgres.execute("DROP TABLE IF EXISTS read; CREATE TABLE read (a text, b int); ALTER TABLE read OWNER TO app")
+    with single.login() as one, single.login() as other:
+        one.sync(P("SET standard_conforming_strings = off", "x"))
+        one.sync(P(text))
+        if apart:
+            one.sync(B("x"), E())
+            other.query("SELECT 1")
+            assert wire.errors(one.sync(B(), E())) == code
+        else:
+            other.query("SELECT 1")
+            assert wire.errors(one.sync(B("x"), E(), B(), E())) == code
+    assert postgres.execute("SELECT count(b) FROM read") == [(0,)]
+    postgres.execute("DROP TABLE read")
+
+
+def test_execute_of_a_name_of_its_own_batch_returns_rows(single):
+    with single.login() as one:
+        assert wire.rows(one.sync(P("SELECT 1", "s"), P("EXECUTE s"), B(), E())) == [["1"]]
+
+
+def test_query_that_the_server_skips_leaves_the_unnamed_statement(single):
+    with single.login() as one:
+        one.sync(P("SELECT 1"))
+        one.send(B("nothing"), wire.query("SELECT 3"), S()).read_until("Z")
+        assert wire.rows(one.sync(B(), E())) == [["1"]]
+        assert wire.errors(one.query("SELECT 1/0")) == ["22012"]
+        assert wire.errors(one.sync(B(), E())) == ["26000"]
+
+
 # -- waiting ---------------------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +523,44 @@ def test_servers_of_clients_that_vanish_are_given_back_to_their_application(make
         client.close()
         assert wire.rows(waiter.read_until()) == [["1"]]
         waiter.close()
+
+
+@pytest.mark.parametrize("how", ["close", "cancel"])
+def test_who_is_called_and_leaves_gives_its_turn_to_the_next_of_its_application(make_gateway, how):
+    gateway = make_gateway({"databases": {"*": {"pool": {"mode": "transaction", "size": 2, "max_per_application": 1}}}})
+    first, second, third = (gateway.login(parameters={"application_name": "one"}) for _ in range(3))
+    with gateway.login() as other, gateway.login(parameters={"application_name": "third"}) as older:
+        first.query("BEGIN")
+        other.query("BEGIN")
+        for number, client in enumerate((older, second, third)):
+            client.send(wire.query("BEGIN" if client is older else "SELECT 1"))
+            wait_until(lambda: show(gateway, "POOLS")[0]["cl_waiting"] == number + 1, what="it waits")
+        first.query("COMMIT")
+        older.read_until("Z")
+        if how == "close":
+            second.close()
+        else:
+            wire.cancel(gateway.host, gateway.port, second.pid, second.key)
+            assert wire.errors(second.read_until("Z")) == ["57014"]
+        older.query("COMMIT")
+        other.query("COMMIT")
+        assert wire.rows(third.read_until("Z")) == [["1"]]
+
+
+def test_login_from_before_a_reload_brings_no_old_limit_back(make_gateway):
+    pool = {"mode": "transaction", "size": 4, "max_per_application": 3}
+    gateway = make_gateway({"databases": {"*": {"pool": pool}}})
+    slow = gateway.wire()
+    with gateway.login() as one, gateway.login() as other:
+        wait_until(lambda: gateway.metrics().sum("tidegate_clients_logging_in") == 1, what="the gateway has it")
+        gateway.reload({"databases": {"*": {"pool": pool | {"max_per_application": 1}}}})
+        slow.login("app", "app")
+        one.query("BEGIN")
+        other.send(wire.query("SELECT 1"))
+        wait_until(lambda: show(gateway, "POOLS")[0]["cl_waiting"] == 1, what="it waits")
+        one.query("COMMIT")
+        other.read_until("Z")
+    slow.close()
 
 
 def test_limit_of_an_application_follows_a_reload(make_gateway):

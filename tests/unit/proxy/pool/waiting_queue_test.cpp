@@ -98,6 +98,27 @@ TEST_F(a_waiting_queue, forgets_who_no_longer_waits) {
   EXPECT_EQ(queue.next(), nullptr);
 }
 
+TEST_F(a_waiting_queue, gives_the_turn_of_who_leaves_to_the_next_of_its_share) {
+  queue.set_limit(1);
+  for (const bool forgets : {true, false}) {
+    ASSERT_TRUE(queue.enter(*heavy));
+    auto mine = std::make_shared<nobody>();
+    auto first = waiter_of(heavy);
+    first->taker = mine;
+    queue.wait(first);
+    const auto second = wait(heavy);
+    EXPECT_EQ(queue.passed_over(), 2u);
+    queue.leave(*heavy);
+    EXPECT_EQ(queue.waiting(), 1u);
+    if (forgets)
+      queue.forget(first);
+    else
+      mine.reset();
+    EXPECT_EQ(queue.next(), second);
+    queue.leave(*heavy);
+  }
+}
+
 TEST_F(a_waiting_queue, judges_everybody_by_a_new_limit) {
   queue.set_limit(1);
   ASSERT_TRUE(queue.enter(*heavy));
