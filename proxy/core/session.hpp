@@ -45,9 +45,8 @@ enum class client_step : std::uint8_t {
   malformed,  // no PostgreSQL message can start like this: the connection is beyond repair
   refuse,     // the complete message at the front gets the error that `why` says
   // When servers are shared only:
-  replace,    // the next `length` bytes are dropped and replacement() goes to the server in their place
-  wait,       // what is left depends on answers that are under way
-  put_names,  // the complete message at the front needs the client's statements under their own names first
+  replace,       // the next `length` bytes are dropped and replacement() goes to the server in their place
+  wait,          // what is left depends on answers that are under way
   unknown_type,  // the message at the front is of no type that clients send
 };
 

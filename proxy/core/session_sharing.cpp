@@ -137,7 +137,7 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
   if (doubted && reading_in_doubt(parse.text))
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::reading_first});
   if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
-    return stop_with({at, client_step::put_names, message.size()});
+    return stop_with({at, client_step::refuse, message.size(), refusal_reason::names_first});
   collect_settings(effects, parse.text);
   const std::size_t head = protocol::frame_header_size + parse.name.size() + 1;
   const byte_view body = message.subspan(head);
@@ -196,10 +196,6 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   };
   const std::size_t available = std::min(total, bytes.size() - at);
   const byte_view message = bytes.subspan(at, available);
-  const auto whole_with = [&](client_step step) {
-    return stop_with(available < total ? client_scan{at, client_step::need_more, total}
-                                       : client_scan{at, step, total});
-  };
   const auto refuse_with = [&](refusal_reason why) {
     return stop_with(available < total ? client_scan{at, client_step::need_more, total}
                                        : client_scan{at, client_step::refuse, total, why});
@@ -254,7 +250,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       if (type == 'B' && may_tell_another_value(known.effects))
         return refuse_with(refusal_reason::sequence_value);
       if (known.effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
-        return whole_with(client_step::put_names);
+        return refuse_with(refusal_reason::names_first);
       const bool is_there = s.unnamed_is_ours || known.in_batch;
       if (!is_there && known.reading) {
         const core::reading* now = reading_now();
@@ -264,7 +260,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       if (type == 'B') run_with(known.effects);
       if (is_there) return shared_as::it_is;
       own_message('P', {}, s.statements.unnamed_body());
-      s.statements.unnamed_sent(pipeline_.next_number() - 1, known.reading.value_or(reading_),
+      s.statements.unnamed_sent(pipeline_.next_number() - 1,
+                                known.reading != nullptr ? *known.reading : reading_,
                                 s.statements.unnamed_body(), known.effects);
     } else {
       if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
@@ -311,7 +308,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   const sql::session_effects effects = statement->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
   if (effects.has(sql::session_effect::statement_names) && !s.names_put)
-    return whole_with(client_step::put_names);
+    return refuse_with(refusal_reason::names_first);
   if (type == 'B') run_with(effects);
   rename(message.first(field), total, written, statement->name);
   if (type == 'B' && !prepared_.empty()) {

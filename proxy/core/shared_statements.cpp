@@ -205,7 +205,7 @@ client_statements::unnamed_lookup client_statements::find_unnamed() const {
     return {answer::found, true, unnamed_outlook_->effects};
   }
   if (!has_unnamed_) return {};
-  return {answer::found, false, unnamed_effects_, unnamed_reading_};
+  return {answer::found, false, unnamed_effects_, unnamed_reading_ ? &*unnamed_reading_ : nullptr};
 }
 
 void client_statements::add(effect e) {

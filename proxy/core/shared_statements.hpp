@@ -143,7 +143,7 @@ class client_statements {
     answer is = answer::none;
     bool in_batch = false;  // found: it was parsed in the batch at hand; none: it was closed in it
     sql::session_effects effects;
-    std::optional<core::reading> reading = {};  // of an earlier batch; none: the text is plain
+    const core::reading* reading = nullptr;  // of an earlier batch; null: the text is plain
   };
   unnamed_lookup find_unnamed() const;
   // What it was last parsed from, but for the batch at hand.

@@ -305,12 +305,6 @@ core::byte_view client_session::relay_to_server(core::byte_view bytes) {
         intercept(bytes.first(scan.length), scan.why, scan.length);
         bytes = bytes.subspan(scan.length);
         break;
-      case core::client_step::put_names: {
-        const core::byte_view message = bytes.first(scan.length);
-        intercept(message, core::refusal_reason::names_first, scan.length);
-        bytes = bytes.subspan(scan.length);
-        break;
-      }
       case core::client_step::too_long:
         core_.discard_message(scan.length);
         intercept(bytes.first(protocol::frame_header_size), core::refusal_reason::statement_too_long,
@@ -733,6 +727,9 @@ boost::asio::awaitable<bool> client_session::take_server() {
     phase_ = phase::dialogue;
     if (!server_pending_.empty()) inbox_ = std::exchange(server_pending_, {});
   }
+  if (!ended_ && core_.pipeline().desynchronised())
+    end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+        "the server's answers do not match the client's requests");
   co_return !ended_;
 }
 

@@ -128,13 +128,7 @@ boost::asio::awaitable<void> interception::run() {
   co_await boost::asio::post(session_.on().context, boost::asio::use_awaitable);
   began_ = clock::now();
   if (!co_await session_.take_server()) co_return;
-  const core::pipeline& pipeline = session_.state().pipeline();
-  if (pipeline.desynchronised()) {
-    session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
-                 "the server's answers do not match the client's requests");
-    co_return;
-  }
-  if (pipeline.skipping()) {  // the server ignores it until Sync
+  if (session_.state().pipeline().skipping()) {  // the server ignores it until Sync
     if (refused_ != core::refusal_reason::statement_too_long) co_await forward();
     co_return;
   }
@@ -218,8 +212,7 @@ boost::asio::awaitable<bool> interception::find_reading() {
     co_await fail_with(shown->error);
     co_return false;
   }
-  reading_ = reading_of(*shown);
-  server_reading_ = reading_;
+  server_reading_ = reading_ = reading_of(*shown);
   co_return true;
 }
 

@@ -99,8 +99,8 @@ class interception {
   std::optional<core::refusal_reason> refused_;
   std::size_t length_;
   std::string text_;              // as the client wrote it
-  core::reading server_reading_;  // what the server reads now
-  core::reading reading_;         // … and the server reads it
+  core::reading reading_;         // … and the server reads it, or has read it when it was prepared
+  core::reading server_reading_;  // how the server reads what comes now
   std::string parsed_text_;       // the same in UTF-8, when the client's encoding is not safe to parse
   protocol::byte_buffer bind_;    // of an Execute: its Bind, to bind again; empty when it was too big
   sql::parsed parsed_;

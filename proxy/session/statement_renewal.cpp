@@ -177,13 +177,8 @@ boost::asio::awaitable<void> prepare_on_lent_server(client_session& session, ser
 
 boost::asio::awaitable<void> renew_statement(client_session& session) {
   if (!co_await session.take_server()) co_return;
-  const core::pipeline& pipeline = session.state().pipeline();
-  if (pipeline.desynchronised()) {
-    session.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
-                "the server's answers do not match the client's requests");
-    co_return;
-  }
-  if (pipeline.skipping()) co_return;  // the server ignores it until Sync, and would ignore us
+  if (session.state().pipeline().skipping())
+    co_return;  // the server ignores it until Sync, and would ignore us
   server_dialogue server(session);
   if (session.lent() != nullptr)
     co_await prepare_on_lent_server(session, server);
