@@ -4,7 +4,6 @@
 #include <utility>
 
 namespace tidegate::pool {
-
 void waiting_queue::set_limit(unsigned most) {
   if (limit_.exchange(most) == most) return;
   // Who was passed over under the old limit is judged by the new one.
@@ -20,9 +19,12 @@ application_share_ptr waiting_queue::share_of(std::string_view application) {
   if (const auto found = shares_.find(application); found != shares_.end()) {
     if (auto known = found->second.lock()) return known;
   }
-  std::erase_if(shares_, [](const auto& each) { return each.second.expired(); });
   auto made = std::make_shared<application_share>();
-  shares_.emplace(application, made);
+  shares_.insert_or_assign(std::string(application), made);
+  if (shares_.size() >= sweep_at_) {
+    std::erase_if(shares_, [](const auto& each) { return each.second.expired(); });
+    sweep_at_ = std::max<std::size_t>(64, shares_.size() * 2);
+  }
   return made;
 }
 

@@ -86,6 +86,7 @@ class waiting_queue {
   waiters queue_;
   std::uint64_t last_turn_ = 0;
   std::map<std::string, std::weak_ptr<application_share>, std::less<>> shares_;
+  std::size_t sweep_at_ = 64;  // names nobody has any more are taken out when the map grows to this
   std::atomic<unsigned> limit_{0};
   std::atomic<unsigned> waiting_{0}, passed_over_{0};
 };

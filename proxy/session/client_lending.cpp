@@ -152,9 +152,8 @@ void client_session::prepare_server() {
       server_->bounded = true;
     }
     if (has_values_of_another()) {
-      const auto forgotten = co_await server.run_sql(dialogue_end::sync, "DISCARD SEQUENCES");
+      const bool forgotten = co_await forget_sequence_values(*this, server);
       if (!forgotten) co_return;
-      if (forgotten->ok()) server_->last_drew = 0;
     }
     for (const auto& [name, value] : std::exchange(core_.sharing()->reported, {}))
       server_->parameters = pool::with_value(server_->parameters, name, value);

@@ -127,6 +127,12 @@ bool is_true(const own_answer& answer, std::size_t at) {
   return at < answer.rows.size() && !answer.rows[at].empty() && control::truth(answer.rows[at].front(), 0);
 }
 
+// A server that is not as the client's session has to find it is not used.
+void end_unprepared(client_session& session, const own_answer& answer, std::string what) {
+  session.server().close_needed = true;
+  session.end(end_reason::server_gone, answer.sqlstate, what += field_of(answer.error, 'M'));
+}
+
 bool shows_statements(std::string_view text) {
   return sql::mentions_prefix(text, "pg_prepared_statement");
 }
@@ -187,15 +193,24 @@ boost::asio::awaitable<bool> restore_settings(client_session& session, server_di
     lent.restoring = false;
     if (!answer) co_return false;
     if (!answer->ok()) {
-      session.server().close_needed = true;
-      session.end(end_reason::server_gone, answer->sqlstate,
-                  "the session's settings could not be restored on another server connection: " +
-                      std::string(field_of(answer->error, 'M')));
+      end_unprepared(session, *answer,
+                     "the session's settings could not be restored on another server connection: ");
       co_return false;
     }
   }
   session.server().settings = lent.settings;
   session.server().bounded = false;
+  co_return true;
+}
+
+boost::asio::awaitable<bool> forget_sequence_values(client_session& session, server_dialogue& server) {
+  const auto answer = co_await server.run_sql(dialogue_end::sync, "DISCARD SEQUENCES");
+  if (!answer) co_return false;
+  if (!answer->ok()) {
+    end_unprepared(session, *answer, "another server connection could not be cleared of sequence values: ");
+    co_return false;
+  }
+  session.server().last_drew = 0;
   co_return true;
 }
 

@@ -17,6 +17,8 @@ class client_session;
 
 // The client's settings on the server it was just lent. False: that failed, and the session has ended.
 boost::asio::awaitable<bool> restore_settings(client_session& session, server_dialogue& server);
+// What nextval() returned there to somebody else can no longer be asked for. False: as above.
+boost::asio::awaitable<bool> forget_sequence_values(client_session& session, server_dialogue& server);
 
 // Between transactions: asks the server about everything that may have been left, and notes the client's
 // settings and what pins it.
