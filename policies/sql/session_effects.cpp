@@ -4,6 +4,7 @@
 #include "policies/sql/token_list.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace tidegate::sql {
 namespace {
@@ -83,7 +84,7 @@ session_effects of_first_word(std::string_view word) {
       break;
     case 'd':
       if (equals_folded(word, "do")) return session_effects::all();
-      if (equals_folded(word, "discard")) return session_effects::all();
+      if (equals_folded(word, "discard")) return session_effects::all().without(statement_texts);
       if (equals_folded(word, "deallocate")) return statement_names | releases;
       if (equals_folded(word, "drop")) return releases;
       break;
@@ -110,6 +111,15 @@ session_effects of_first_word(std::string_view word) {
   return {};
 }
 
+// A statement with this first word takes prepared statements away, or only begins and ends transactions.
+bool drops_at_most(std::string_view word) {
+  static constexpr std::array<std::string_view, 10> words{"deallocate", "discard",  "begin", "start",
+                                                          "commit",     "rollback", "end",   "abort",
+                                                          "savepoint",  "release"};
+  return std::any_of(words.begin(), words.end(),
+                     [word](std::string_view each) { return equals_folded(word, each); });
+}
+
 }  // namespace
 
 session_effects effects_of(std::string_view text, lexical_settings settings_of_text,
@@ -125,8 +135,10 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
   lexer tokens(text);
   bool begins = true;      // the next word is the first of its statement
   bool after_set = false;  // … and SET was
+  bool only_drops = true;  // so far
   for (token t = tokens.next(); t.kind != token_kind::end; t = tokens.next()) {
     const std::string_view spelling = text.substr(t.begin, t.size());
+    if (begins && spelling != ";" && !drops_at_most(spelling)) only_drops = false;
     switch (t.kind) {
       case token_kind::word:
         // SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with their transaction.
@@ -164,6 +176,7 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
     }
     begins = spelling == ";";
   }
+  if (found.has(statement_names) && !only_drops) found |= statement_texts;
   return found;
 }
 

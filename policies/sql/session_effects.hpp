@@ -26,6 +26,9 @@ enum class session_effect : std::uint16_t {
   releases = 256,        // takes away something of the above
   local_settings = 512,  // SET LOCAL: ends with the transaction, but gives texts another meaning meanwhile
   draws_values = 1024,   // may call nextval()
+  // Of a text with statement_names: it may also run or show the statements, or do anything else. Without it
+  // the text drops some, and matters to their names only.
+  statement_texts = 2048,
 };
 
 class session_effects {
@@ -47,8 +50,13 @@ class session_effects {
   // Everything that can be asked for: of a DO block, or of a text that can't be read.
   static constexpr session_effects all() {
     session_effects every;
-    every.bits_ = 1 | 2 | 4 | 8 | 16 | 32 | 256 | 512 | 1024;
+    every.bits_ = 1 | 2 | 4 | 8 | 16 | 32 | 256 | 512 | 1024 | 2048;
     return every;
+  }
+  constexpr session_effects without(session_effect one) const {
+    session_effects others;
+    others.bits_ = static_cast<std::uint16_t>(bits_ & ~static_cast<std::uint16_t>(one));
+    return others;
   }
 
  private:

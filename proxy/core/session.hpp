@@ -118,7 +118,9 @@ struct sharing {
   bool another_came_between = false;  // the server has served somebody else since it served this client
   bool drew = false;                  // something that may call nextval() ran since the server was lent
   bool touched = false;               // … or changed settings
-  bool names_put = false;             // the client's statements are on the server under its own names
+  // The client's statements are on the server under its own names, or at least something is: enough for texts
+  // that only drop them.
+  bool names_put = false, names_stand = false;
   std::set<std::string, std::less<>> closed_meanwhile;  // of those, what the client has closed since
   struct describe {
     std::uint64_t number = 0;  // in the pipeline
@@ -270,6 +272,7 @@ class session {
   void collect_settings(sql::session_effects effects, std::string_view text);
   void own_message(char type, std::string_view name, byte_view body);
   bool may_tell_another_value(sql::session_effects effects) const;
+  bool needs_names(sql::session_effects effects) const;
   void run_with(sql::session_effects effects);
   std::string meaning_now() const;
   bool note_effects(sql::session_effects effects, std::string_view text);

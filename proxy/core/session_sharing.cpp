@@ -50,6 +50,12 @@ sql::session_effects session::effects_of(std::string_view text) const {
   return sql::effects_of(text, lexical_now(), *sharing_->listed_functions);
 }
 
+// Of the client's statements on the server, under its own names, where they are not yet.
+bool session::needs_names(sql::session_effects effects) const {
+  if (!effects.has(sql::session_effect::statement_names)) return false;
+  return effects.has(sql::session_effect::statement_texts) ? !sharing_->names_put : !sharing_->names_stand;
+}
+
 void session::run_with(sql::session_effects effects) {
   core::sharing& s = *sharing_;
   s.effects |= effects;
@@ -136,7 +142,7 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
     return stop_with({at, client_step::intercept, message.size()});
   if (doubted && reading_in_doubt(parse.text))
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::reading_first});
-  if (effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
+  if (needs_names(effects) && s.statements.has_named())
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::names_first});
   collect_settings(effects, parse.text);
   const std::size_t head = protocol::frame_header_size + parse.name.size() + 1;
@@ -233,7 +239,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     }
   }
   if (type == 'C') {
-    if (s.names_put && s.statements.find(name).is == client_statements::answer::found)
+    if (s.names_stand && s.statements.find(name).is == client_statements::answer::found)
       s.closed_meanwhile.emplace(name);
     s.statements.close_sent(pipeline_.next_number(), name);
     // The server has it under another name: closing what is not there is no error. Names of ours stay.
@@ -249,7 +255,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (known.is == client_statements::answer::found) {
       if (type == 'B' && may_tell_another_value(known.effects))
         return refuse_with(refusal_reason::sequence_value);
-      if (known.effects.has(sql::session_effect::statement_names) && !s.names_put && s.statements.has_named())
+      if (needs_names(known.effects) && s.statements.has_named())
         return refuse_with(refusal_reason::names_first);
       const bool is_there = s.unnamed_is_ours || known.in_batch;
       if (!is_there && known.reading) {
@@ -307,8 +313,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   s.on_server->used(*statement);
   const sql::session_effects effects = statement->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
-  if (effects.has(sql::session_effect::statement_names) && !s.names_put)
-    return refuse_with(refusal_reason::names_first);
+  if (needs_names(effects)) return refuse_with(refusal_reason::names_first);
   if (type == 'B') run_with(effects);
   rename(message.first(field), total, written, statement->name);
   if (type == 'B' && !prepared_.empty()) {

@@ -121,7 +121,8 @@ void client_session::attach(pool::pooled_server_ptr server) {
   // What it has left on another server since is newer.
   if (server_->last_client != id_ || lent_->last_server != server_->id) sharing.unnamed_is_ours = false;
   sharing.another_came_between = server_->last_drew != id_ || lent_->drew_on != server_->id;
-  sharing.drew = sharing.touched = sharing.names_put = false;
+  sharing.drew = sharing.touched = false;
+  lent_->tell_names(sharing);
   server_->last_client = id_;
   lent_->last_server = server_->id;
   lent_->seen_retired = lent_->pools.retired();
@@ -202,7 +203,7 @@ void client_session::give_back_if_free() {
   if (lent_->pinned.has(pin::unknown) && lent_->asked_at == transactions_) return;
   note_reported();
   core::sharing& sharing = *core_.sharing();
-  sharing.names_put = !lent_->names_there.empty();  // a failed transaction had none put there
+  lent_->tell_names(sharing);  // a failed transaction had none put there
   const bool parameters_changed = !pool::same_values(server_->parameters, lent_->parameters_before);
   const sql::session_effects effects = std::exchange(sharing.effects, {});
   if (effects.has(sql::session_effect::sequence_value))

@@ -48,6 +48,10 @@ double seconds(clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+put_as put_for(sql::session_effects effects) {
+  return effects.has(sql::session_effect::statement_texts) ? put_as::statements : put_as::placeholders;
+}
+
 bool refuses(verdict v) {
   return v == verdict::plan || v == verdict::block;
 }
@@ -172,7 +176,8 @@ boost::asio::awaitable<void> interception::run() {
         .hint = "Use another name, or a database entry with pool.mode: session."};
     co_return co_await refuse(taken);
   }
-  const auto put = co_await put_names_on_server(session_, server_, text_, server_reading_, own_end());
+  const put_as what = put_for(sql::effects_of(text_, reading_.lexical));
+  const auto put = co_await put_names_on_server(session_, server_, text_, what, server_reading_, own_end());
   if (!put) co_return;
   if (!put->ok()) co_return co_await fail_with(put->error);
   co_await handle();
@@ -222,7 +227,11 @@ bool interception::names_statements() const {
 
 // A Parse, Bind or Describe of SQL that names prepared statements: PostgreSQL looks for those already now.
 boost::asio::awaitable<void> interception::put_names_first() {
-  const auto put = co_await put_names_on_server(session_, server_, {}, server_reading_, own_end());
+  // Of a statement that was prepared before it is not asked what it does.
+  const put_as what = message_.front() == std::byte{'P'}
+                          ? put_for(sql::effects_of(core::text_of(message_).text, reading_.lexical))
+                          : put_as::statements;
+  const auto put = co_await put_names_on_server(session_, server_, {}, what, server_reading_, own_end());
   if (!put) co_return;
   if (put->ok())
     session_.put_back(message_);
@@ -268,7 +277,8 @@ boost::asio::awaitable<void> interception::refuse_message() {
              .message = "cached plan must not change result type",
              .detail =
                  "A schema change has given the prepared statement another result than the client was told.",
-             .hint = "Prepare it again."};
+             .hint = "Prepare it again.",
+             .routine = "RevalidateCachedQuery"};
       break;
     case core::refusal_reason::other_reading:
       why = {.sqlstate = std::string(protocol::sqlstate::invalid_sql_statement_name),

@@ -2,6 +2,7 @@
 // What a client of a transaction pool is and has between its transactions: its place in the pool, its
 // settings, and why it keeps its server when it does.
 
+#include "proxy/core/session.hpp"
 #include "proxy/pool/worker_pools.hpp"
 
 #include <chrono>
@@ -48,10 +49,22 @@ struct lending {
   std::string login_user;             // on the server
   pins pinned;
   pins counted;  // of those, what the metrics show: a client may end while the server is asked
-  std::optional<std::uint64_t> asked_at;           // client_session::transactions() when it was asked last
-  std::set<std::string, std::less<>> names_there;  // prepared on the server under the client's own names
-  std::uint64_t last_server = 0;                   // that it had, and …
-  std::uint64_t drew_on = 0;                       // … the last one on which it may have called nextval()
+  std::optional<std::uint64_t> asked_at;            // client_session::transactions() when it was asked last
+  std::set<std::string, std::less<>> names_there;   // prepared on the server under the client's own names
+  std::set<std::string, std::less<>> placeholders;  // of those: with a text that does nothing in their place
+  std::set<std::string, std::less<>> unsure;  // of those: put with others one of which the server refused
+  // What statements that name the client's find on the server.
+  void tell_names(core::sharing& to) const {
+    to.names_stand = !names_there.empty() && unsure.empty();
+    to.names_put = to.names_stand && placeholders.empty();
+  }
+  void forget_names() {
+    names_there.clear();
+    placeholders.clear();
+    unsure.clear();
+  }
+  std::uint64_t last_server = 0;   // that it had, and …
+  std::uint64_t drew_on = 0;       // … the last one on which it may have called nextval()
   std::uint64_t seen_retired = 0;  // RECONNECT: servers lent before are closed when they come back
   bool restoring = false;  // settings are being put on a server: what it reports is compared afterwards
 };

@@ -30,6 +30,7 @@ protocol::byte_buffer make(char type, std::string_view severity, const report& w
   field('t', what.table);
   field('c', what.column);
   field('n', what.constraint);
+  field('R', what.routine);
   w.character('\0');
   w.end_message();
   return out;

@@ -16,6 +16,7 @@ struct report {
   std::string hint;
   int position = 0;  // 1-based, in characters of the query string; 0: none
   std::string schema, table, column, constraint;
+  std::string routine = {};  // of an error of PostgreSQL's that drivers know by it
 };
 
 protocol::byte_buffer error(const report& what);

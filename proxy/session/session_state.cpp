@@ -261,25 +261,46 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
 
 boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_session& session,
                                                                       server_dialogue& server,
-                                                                      std::string_view text,
+                                                                      std::string_view text, put_as what,
                                                                       core::reading now, dialogue_end end) {
   lending& lent = *session.lent();
   core::sharing& sharing = *session.state().sharing();
-  // What names them will fail whether they are there or not.
-  sharing.names_put = true;
-  if (session.state().pipeline().failed()) co_return own_answer{};
+  if (session.state().pipeline().failed()) {
+    // What names them will fail whether they are there or not.
+    sharing.names_put = sharing.names_stand = true;
+    co_return own_answer{};
+  }
   protocol::byte_buffer out;
   protocol::writer w(out);
   std::size_t answers = 0;
-  const auto put = [&](std::string_view name, core::byte_view body) {
-    if (!lent.names_there.emplace(name).second) return;  // it stands already
+  std::vector<std::string> round;
+  const auto put = [&](std::string_view name, core::byte_view body, put_as how) {
+    const bool stands = !lent.names_there.emplace(name).second && !lent.unsure.contains(name) &&
+                        (how == put_as::placeholders || !lent.placeholders.contains(name));
+    if (stands) return;
     protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
     parse_statement(w, name, body);
     answers += 2;
+    round.emplace_back(name);
+    if (how == put_as::placeholders)
+      lent.placeholders.emplace(name);
+    else
+      lent.placeholders.erase(std::string(name));
   };
+  protocol::byte_buffer nothing;
+  protocol::writer placeholder(nothing);
+  placeholder.cstring("SELECT");
+  placeholder.uint16(0);
   // What would be read otherwise now is not there: the server says that there is none.
   const auto put_own = [&](std::string_view name, const core::shared_statement& statement) {
-    if (!statement.reading || *statement.reading == now) put(name, statement.body);
+    if (statement.reading && *statement.reading != now) {
+      if (what == put_as::placeholders || lent.placeholders.erase(std::string(name)) == 0) return;
+      lent.names_there.erase(std::string(name));
+      protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
+      ++answers;
+      return;
+    }
+    put(name, what == put_as::placeholders ? nothing : statement.body, what);
   };
   // Without a text any of them may be meant.
   auto mentioned = text.empty() ? std::nullopt : sql::identifiers_of(text, now.lexical);
@@ -297,9 +318,10 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
     names_more = names_more || statement.effects.has(session_effect::statement_names);
   });
   if (names_more) mentioned.reset();
-  bool shows_all = shows_statements(text);
+  bool shows_all = what == put_as::statements && shows_statements(text);
   each_meant([&](std::string_view, const core::shared_statement& statement) {
-    shows_all = shows_all || shows_statements(protocol::as_text(statement.body));
+    shows_all =
+        shows_all || (what == put_as::statements && shows_statements(protocol::as_text(statement.body)));
   });
   if (shows_all) mentioned.reset();
   if (shows_all) {
@@ -310,20 +332,28 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
       const std::string name = control::text(row, 0);
       if (!name.starts_with(core::shared_name_prefix)) continue;
       lent.names_there.erase(name);  // the probe
+      lent.unsure.erase(name);
       protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
     }
     sharing.on_server->forget_all();
   } else if (sharing.statements.has_named()) {
-    protocol::byte_buffer body;
-    protocol::writer probe(body);
-    probe.cstring("SELECT");
-    probe.uint16(0);
-    put(probe_name, body);
+    put(probe_name, nothing, put_as::statements);
   }
   each_meant(put_own);
-  if (answers == 0) co_return own_answer{};
-  co_return co_await server.send_own(std::move(out), answers, end);
+  auto answer = answers == 0 ? std::optional<own_answer>(own_answer{}) : std::nullopt;
+  if (!answer) answer = co_await server.send_own(std::move(out), answers, end);
+  if (!answer) co_return answer;
+  for (std::string& name : round) {
+    if (answer->ok())
+      lent.unsure.erase(name);
+    else
+      lent.unsure.insert(std::move(name));
+  }
+  lent.tell_names(sharing);
+  if (answer->ok()) sharing.names_stand = true;
+  if (answer->ok() && what == put_as::statements) sharing.names_put = true;
+  co_return answer;
 }
 
 boost::asio::awaitable<bool> take_names_off_server(client_session& session, server_dialogue& server,
@@ -343,7 +373,9 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
     if (control::truth(row, 1)) by_sql.insert(name);
   }
   const auto put = std::exchange(lent.names_there, {});
-  sharing.names_put = false;
+  const auto unsure = std::exchange(lent.unsure, {});
+  lent.forget_names();
+  lent.tell_names(sharing);
   const auto closed_meanwhile = std::exchange(sharing.closed_meanwhile, {});
   protocol::byte_buffer out;
   protocol::writer w(out);
@@ -356,6 +388,7 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
     } else if (there.contains(name)) {
       protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
+    } else if (unsure.contains(name)) {  // the server never had it
     } else if (name == probe_name) {
       all_gone = true;
     } else if (!closed_meanwhile.contains(name)) {

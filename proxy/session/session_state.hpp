@@ -26,10 +26,13 @@ boost::asio::awaitable<void> look_at_state(client_session& session, server_dialo
                                            sql::session_effects effects);
 
 // SQL is about to name prepared statements: those of the client that the text mentions are put on the server
-// under the client's own names (all of them when it is empty). None: the session has ended.
+// under the client's own names (all of them when it is empty). Where only the names matter, something that
+// does nothing stands for each: a statement whose table is gone can be dropped, but not prepared. None: the
+// session has ended.
+enum class put_as : std::uint8_t { statements, placeholders };
 boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_session& session,
                                                                       server_dialogue& server,
-                                                                      std::string_view text,
+                                                                      std::string_view text, put_as what,
                                                                       core::reading now, dialogue_end end);
 // … and it has run: which names are left is asked, and what was put there is taken away.
 boost::asio::awaitable<bool> take_names_off_server(client_session& session, server_dialogue& server,

@@ -284,6 +284,81 @@ def test_the_unnamed_statement_is_nothing_that_sql_drops(single):
         assert wire.errors(one.sync(B("s"), E())) == ["26000"]
 
 
+@pytest.fixture
+def doomed(postgres):
+    """A table that goes while statements about it are prepared."""
+    postgres.execute("DROP TABLE IF EXISTS doomed; CREATE TABLE doomed (a int); ALTER TABLE doomed OWNER TO app")
+    yield
+    postgres.execute("DROP TABLE IF EXISTS doomed")
+
+
+def by_protocol(client, sql):
+    return client.sync(P(sql), B(), D("P"), E())
+
+
+@pytest.mark.parametrize("run", [by_protocol, wire.Wire.query], ids=["extended", "simple"])
+@pytest.mark.parametrize("sql", ["DEALLOCATE ALL", "DISCARD ALL", "DEALLOCATE s", "DEALLOCATE s; DEALLOCATE t"])
+def test_statements_whose_table_is_gone_can_be_dropped(single, doomed, run, sql):
+    if run is by_protocol and ";" in sql:
+        pytest.skip("one statement each")
+    with single.login() as one, single.login() as other:
+        other.sync(P("SELECT 5", "s"))
+        assert wire.errors(one.sync(P("SELECT a FROM doomed", "s"), P("SELECT 2", "t"))) == []
+        assert wire.errors(one.query("DROP TABLE doomed")) == []
+        assert wire.errors(run(one, sql)) == []
+        assert wire.errors(one.sync(B("s"), E())) == ["26000"]
+        assert wire.errors(one.sync(B("t"), E())) == ([] if sql == "DEALLOCATE s" else ["26000"])
+        assert wire.types(one.sync(P("SELECT 3", "s"), B("s"), E())) == "12DCZ"
+        assert wire.rows(other.sync(B("s"), E())) == [["5"]]
+
+
+@pytest.mark.parametrize("run", [by_protocol, wire.Wire.query], ids=["extended", "simple"])
+@pytest.mark.parametrize("begin, end, left", [("BEGIN", "COMMIT", 0), ("BEGIN", "ROLLBACK", 1), ("BEGIN; SAVEPOINT x", "ROLLBACK TO x", 1)])
+def test_transaction_goes_on_behind_deallocate_all_although_a_table_is_gone(single, postgres, doomed, run, begin, end, left):
+    with single.login() as one:
+        assert wire.errors(one.sync(P("SELECT a FROM doomed", "s"))) == []
+        assert wire.errors(one.query(begin)) == []
+        assert wire.errors(one.query("DROP TABLE doomed")) == []
+        assert wire.errors(run(one, "DEALLOCATE ALL")) == []
+        assert wire.rows(one.query("SELECT 1")) == [["1"]]
+        assert wire.errors(one.query(end)) == []
+        one.query("COMMIT")
+        assert postgres.execute("SELECT count(*) FROM pg_class WHERE relname = 'doomed'") == [(left,)]
+        assert wire.errors(one.sync(B("s"), E())) == ["26000"]
+
+
+def test_what_only_stands_for_a_statement_is_never_run_nor_shown(single):
+    with single.login() as one:
+        assert wire.errors(one.sync(P("SELECT 41 + 1", "s"), P("SELECT 2", "t"))) == []
+        # in one batch: what drops a statement, then what runs another and what shows them
+        answer = one.sync(P("DEALLOCATE t"), B(), E(), P("EXECUTE s"), B(), E(), P("SELECT name, statement FROM pg_prepared_statements"), B(), E())
+        assert wire.errors(answer) == []
+        assert wire.rows(answer) == [["42"], ["s", "SELECT 41 + 1"]]
+        assert wire.rows(one.sync(B("s"), E())) == [["42"]]
+        assert wire.errors(one.sync(B("t"), E())) == ["26000"]
+        # … and in a transaction that a DEALLOCATE has failed
+        one.query("BEGIN")
+        assert wire.errors(by_protocol(one, "DEALLOCATE nothing")) == ["26000"]
+        one.query("ROLLBACK")
+        assert wire.rows(by_protocol(one, "EXECUTE s")) == [["42"]]
+        assert wire.rows(one.query("EXECUTE s")) == [["42"]]
+
+
+@pytest.mark.parametrize("run", [by_protocol, wire.Wire.query], ids=["extended", "simple"])
+def test_statement_whose_table_is_gone_keeps_its_name(single, postgres, doomed, run):
+    """The server's reason each time, and the others are there: as from PostgreSQL."""
+    with single.login() as one:
+        assert wire.errors(one.sync(P("SELECT a FROM doomed", "s"), P("SELECT 2", "t"))) == []
+        postgres.execute("DROP TABLE doomed")
+        for _ in range(3):
+            assert wire.errors(run(one, "EXECUTE s")) == ["42P01"]
+        assert wire.rows(one.query("EXECUTE t")) == [["2"]]
+        assert wire.errors(one.sync(P("SELECT 1", "s"))) == ["42P05"]
+        postgres.execute("CREATE TABLE doomed (a int); INSERT INTO doomed VALUES (6); GRANT SELECT ON doomed TO app")
+        assert wire.rows(run(one, "EXECUTE s")) == [["6"]]
+        assert wire.rows(one.sync(B("s"), E())) == [["6"]]
+
+
 def test_statements_of_sql_keep_the_server(single):
     with single.login() as one:
         one.query("PREPARE q AS SELECT 7")

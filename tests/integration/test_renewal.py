@@ -288,3 +288,13 @@ def test_row_types_in_plpgsql_are_followed(pool, postgres):
             wait_until(lambda: wire.rows(one.query("SELECT first_ware()")) == [["(1,one,)"]], what="the function sees the column")
     finally:
         postgres.execute("DROP FUNCTION first_ware()")
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_error_about_a_changed_result_has_the_routine_that_drivers_know_it_by(make_gateway, postgres, mode):
+    gateway = make_gateway({"databases": {"*": {"pool": {"mode": mode, "size": 2}}}})
+    with gateway.login() as client:
+        assert ran(client, P("SELECT * FROM wares", "s"), D("S", "s")) == []
+        postgres.execute(ALTER)
+        errors = [m.fields() for m in client.sync(B("s"), E()) if m.type == "E"]
+        assert [(e["C"], e["R"]) for e in errors] == [(RESULT_CHANGED, "RevalidateCachedQuery")]

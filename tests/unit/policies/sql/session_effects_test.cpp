@@ -50,9 +50,9 @@ TEST(session_effects, each_statement_tells_what_it_may_leave) {
   EXPECT_EQ(of("SELECT 1 INTO TEMPORARY t"), session_effects(temporary_objects));
   EXPECT_EQ(of("CREATE VIEW pg_temp.v AS SELECT 1"), session_effects(temporary_objects));
   EXPECT_EQ(of("DROP TABLE t"), session_effects(releases));
-  EXPECT_EQ(of("PREPARE p AS SELECT 1"), session_effects(statement_names));
+  EXPECT_EQ(of("PREPARE p AS SELECT 1"), statement_names | statement_texts);
   EXPECT_EQ(of("DEALLOCATE p"), statement_names | releases);
-  EXPECT_EQ(of("SELECT * FROM pg_prepared_statements"), session_effects(statement_names));
+  EXPECT_EQ(of("SELECT * FROM pg_prepared_statements"), statement_names | statement_texts);
   EXPECT_EQ(of("LOAD 'x'"), session_effects(unmovable));
   EXPECT_EQ(of("SELECT setseed(0)"), session_effects(unmovable));
   EXPECT_EQ(of("SET seed = 0.5"), session_effects(unmovable));
@@ -61,8 +61,20 @@ TEST(session_effects, each_statement_tells_what_it_may_leave) {
   EXPECT_FALSE(of("SELECT lastval()").lasting());
 }
 
+TEST(session_effects, texts_of_prepared_statements_matter_unless_they_are_only_dropped) {
+  for (const char* text : {"DEALLOCATE p", "deallocate all", "DISCARD ALL", "ROLLBACK; DEALLOCATE ALL",
+                           "BEGIN; DEALLOCATE PREPARE \"p\"; ; COMMIT", "/* c */ DISCARD ALL; -- d"})
+    EXPECT_TRUE(of(text).has(statement_names) && !of(text).has(statement_texts)) << text;
+  EXPECT_EQ(of("DISCARD ALL"), session_effects::all().without(statement_texts));
+  for (const char* text :
+       {"DEALLOCATE p; SELECT f()", "EXECUTE p", "DEALLOCATE p; EXECUTE q", "PREPARE p AS SELECT 1",
+        "(SELECT 1); DEALLOCATE p", "DO $$ BEGIN END $$", "DEALLOCATE U&\"p\"",
+        "DISCARD ALL; TABLE pg_prepared_statements", "\"begin\"; DEALLOCATE p"})
+    EXPECT_TRUE(of(text).has(statement_names) && of(text).has(statement_texts)) << text;
+}
+
 TEST(session_effects, what_can_not_be_seen_into_may_leave_anything) {
-  for (const char* text : {"DO $$ BEGIN END $$", "CALL p()", "DISCARD ALL", "EXPLAIN ANALYZE EXECUTE p",
+  for (const char* text : {"DO $$ BEGIN END $$", "CALL p()", "EXPLAIN ANALYZE EXECUTE p",
                            "SELECT U&\"d\\0061t\"", "SELECT 'unterminated"}) {
     EXPECT_EQ(of(text), session_effects::all()) << text;
   }
