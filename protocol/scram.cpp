@@ -4,13 +4,17 @@
 #include "protocol/saslprep.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 namespace tidegate::protocol {
 namespace {
@@ -21,23 +25,70 @@ const unsigned char* raw(bytes data) {
   return reinterpret_cast<const unsigned char*>(data.data());
 }
 
-// Fails only where memory or the crypto library is broken.
-scram_key hmac_sha256(bytes key, bytes message) {
-  scram_key mac;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(message), message.size(),
-           reinterpret_cast<unsigned char*>(mac.data()), nullptr) == nullptr) {
-    throw std::runtime_error("HMAC-SHA-256 failed");
+struct release {
+  void operator()(EVP_MD* one) const { EVP_MD_free(one); }
+  void operator()(EVP_MD_CTX* one) const { EVP_MD_CTX_free(one); }
+  void operator()(EVP_MAC* one) const { EVP_MAC_free(one); }
+  void operator()(EVP_MAC_CTX* one) const { EVP_MAC_CTX_free(one); }
+};
+
+// One thread's SHA-256. Since OpenSSL 3 finding an algorithm by its name costs more than hashing a message of
+// SCRAM with it: it is found once. Throws std::runtime_error where memory or the library is broken.
+class hasher {
+ public:
+  hasher()
+      : digest_(EVP_MD_fetch(nullptr, "SHA256", nullptr)),
+        digesting_(EVP_MD_CTX_new()),
+        mac_(EVP_MAC_fetch(nullptr, "HMAC", nullptr)),
+        authenticating_(EVP_MAC_CTX_new(mac_.get())) {
+    std::string name = "SHA256";
+    const std::array parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                                OSSL_PARAM_construct_end()};
+    check(digest_ && digesting_ && authenticating_ &&
+          EVP_MAC_CTX_set_params(authenticating_.get(), parameters.data()) == 1);
   }
-  return mac;
+
+  scram_key digest(bytes message) {
+    scram_key out;
+    check(EVP_DigestInit_ex2(digesting_.get(), digest_.get(), nullptr) == 1 &&
+          EVP_DigestUpdate(digesting_.get(), message.data(), message.size()) == 1 &&
+          EVP_DigestFinal_ex(digesting_.get(), reinterpret_cast<unsigned char*>(out.data()), nullptr) == 1);
+    return out;
+  }
+
+  scram_key authenticate(bytes key, bytes message) {
+    scram_key out;
+    std::size_t size = 0;
+    check(EVP_MAC_init(authenticating_.get(), raw(key), key.size(), nullptr) == 1 &&
+          EVP_MAC_update(authenticating_.get(), raw(message), message.size()) == 1 &&
+          EVP_MAC_final(authenticating_.get(), reinterpret_cast<unsigned char*>(out.data()), &size,
+                        out.size()) == 1 &&
+          size == out.size());
+    return out;
+  }
+
+ private:
+  static void check(bool done) {
+    if (!done) throw std::runtime_error("SHA-256 failed");
+  }
+
+  std::unique_ptr<EVP_MD, release> digest_;
+  std::unique_ptr<EVP_MD_CTX, release> digesting_;
+  std::unique_ptr<EVP_MAC, release> mac_;
+  std::unique_ptr<EVP_MAC_CTX, release> authenticating_;
+};
+
+hasher& of_this_thread() {
+  thread_local hasher one;
+  return one;
+}
+
+scram_key hmac_sha256(bytes key, bytes message) {
+  return of_this_thread().authenticate(key, message);
 }
 
 scram_key sha256(bytes message) {
-  scram_key digest;
-  if (EVP_Digest(message.data(), message.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-                 EVP_sha256(), nullptr) != 1) {
-    throw std::runtime_error("SHA-256 failed");
-  }
-  return digest;
+  return of_this_thread().digest(message);
 }
 
 scram_key exclusive_or(const scram_key& left, const scram_key& right) {

@@ -35,6 +35,7 @@ inline constexpr std::uint32_t default_scram_iterations = 4096;  // PostgreSQL's
 struct scram_keys {
   scram_key client_key{};
   scram_key server_key{};
+  bool operator==(const scram_keys&) const = default;
 };
 
 // What the server wants the password to be derived with.

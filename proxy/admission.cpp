@@ -26,29 +26,31 @@ std::variant<admission::place, admission::refusal> admission::enter(const config
 
   const std::lock_guard lock(mutex_);
   if (full(total_, limits.max_clients)) return refusal::too_many_clients;
-  const auto count = [](const auto& counts, const std::string& name) {
-    const auto found = counts.find(name);
-    return found == counts.end() ? 0u : found->second;
+  const auto count = [](const auto& all, const auto& name) {
+    const auto found = all.find(name);
+    return found == all.end() ? 0u : found->second;
   };
   if (full(count(by_database_, database), database_limit)) return refusal::too_many_for_database;
   if (full(count(by_user_, user), user_limit)) return refusal::too_many_for_user;
-  const std::string pool = database + '\0' + user;
   // In transaction mode the size is no bound of clients.
   const bool bounded = entry != nullptr && entry->pool.size && entry->pool.mode == config::pool_mode::session;
-  if (bounded && count(by_pool_, pool) >= *entry->pool.size) return refusal::pool_full;
+  if (bounded && count(by_pool_, std::pair(database, user)) >= *entry->pool.size) return refusal::pool_full;
+  const counted where{by_database_.try_emplace(database).first, by_user_.try_emplace(user).first,
+                      by_pool_.try_emplace({database, user}).first};
+  place taken(nullptr, [this, where](void*) { leave(where); });
   ++total_;
-  ++by_pool_[pool];
-  ++by_database_[database];
-  ++by_user_[user];
-  return place(nullptr, [this, database, user](void*) { leave(database, user); });
+  ++where.database->second;
+  ++where.user->second;
+  ++where.pool->second;
+  return taken;
 }
 
-void admission::leave(const std::string& database, const std::string& user) {
+void admission::leave(counted where) {
   const std::lock_guard lock(mutex_);
   --total_;
-  if (const auto found = by_pool_.find(database + '\0' + user); --found->second == 0) by_pool_.erase(found);
-  if (const auto found = by_database_.find(database); --found->second == 0) by_database_.erase(found);
-  if (const auto found = by_user_.find(user); --found->second == 0) by_user_.erase(found);
+  if (--where.database->second == 0) by_database_.erase(where.database);
+  if (--where.user->second == 0) by_user_.erase(where.user);
+  if (--where.pool->second == 0) by_pool_.erase(where.pool);
 }
 
 unsigned admission::clients() const {

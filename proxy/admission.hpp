@@ -5,10 +5,12 @@
 
 #include "config/settings.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <variant>
 
 namespace tidegate {
@@ -31,12 +33,20 @@ class admission {
   unsigned clients() const;
 
  private:
-  void leave(const std::string& database, const std::string& user);
+  using counts = std::map<std::string, unsigned, std::less<>>;
+  using pool_counts = std::map<std::pair<std::string, std::string>, unsigned>;
+  // What one client is counted in. The counts stay where they are while they are not 0.
+  struct counted {
+    counts::iterator database, user;
+    pool_counts::iterator pool;
+  };
+  void leave(counted where);
 
   mutable std::mutex mutex_;
   unsigned arriving_ = 0;
   unsigned total_ = 0;
-  std::map<std::string, unsigned> by_database_, by_user_, by_pool_;
+  counts by_database_, by_user_;
+  pool_counts by_pool_;
 };
 
 }  // namespace tidegate

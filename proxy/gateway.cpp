@@ -16,6 +16,7 @@
 #include "proxy/log/log.hpp"
 #include "proxy/metrics/http_server.hpp"
 #include "proxy/metrics/registry.hpp"
+#include "proxy/net/acceptor.hpp"
 #include "proxy/net/listener.hpp"
 #include "proxy/net/poller.hpp"
 #include "proxy/pool/cancel.hpp"
@@ -114,17 +115,14 @@ class gateway::impl {
         work_(main_.get_executor()),
         http_work_(http_.get_executor()),
         signals_(main_),
-        listener_(
-            main_, [this](int descriptor, std::size_t index) { hand_over(descriptor, index); },
-            listener_counters_),
         console_(main_, workers_, console_hooks()) {
     shared_.settings.store(settings_);
     audit_.tell([this](const audit::audit_record& record) { console_state_.findings.add(record); });
     using metrics::metric;
     registry_.read_from(metric::connections_accepted_total,
-                        [this] { return static_cast<double>(listener_counters_.accepted.load()); });
+                        [this] { return static_cast<double>(accept_counters_.accepted.load()); });
     registry_.read_from(metric::accept_errors_total, [this] {
-      return static_cast<double>(listener_counters_.paused.load() + listener_counters_.failed.load());
+      return static_cast<double>(accept_counters_.paused.load() + accept_counters_.failed.load());
     });
   }
 
@@ -140,7 +138,7 @@ class gateway::impl {
     auto runtime = make_runtime(settings_, lookup(), slow_work_, mock_key_);
     if (!runtime) throw gateway_failure(runtime.error().why);
     runtime_.store(*runtime);
-    if (const auto opened = listener_.open(settings_->listen); !opened)
+    if (const auto opened = listener_.open(main_, settings_->listen); !opened)
       throw gateway_failure(opened.error().why);
     if (settings_->http.enabled) {
       try {
@@ -158,7 +156,7 @@ class gateway::impl {
     relay_by_ = choose_relay(*settings_);
     for (unsigned i = 0; i < threads; ++i) {
       workers_.push_back(std::make_unique<worker>(shared_, runtime_, places_, slow_work_, registry_, console_,
-                                                  all_pools_, relay_by_));
+                                                  all_pools_, relay_by_, accept_counters_));
     }
     for (const auto& w : workers_) all_pools_.push_back(&w->pools());
     gate_.on_open([this] {
@@ -171,7 +169,9 @@ class gateway::impl {
     registry_.process().config_last_reload_timestamp.store(
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
-    listener_.start();
+    for (const auto& w : workers_)
+      w->accept(listener_.sockets(),
+                [this, by = w.get()](net::accepted_connection client) { hand_over(std::move(client), *by); });
     for (const auto& bound : listener_.addresses()) log::info<"listening">({{"address", bound.address}});
     if (http_server_) log::info<"http_listening">({{"port", http_server_->local_endpoint().port()}});
     log::info<"started">({{"version", version},
@@ -214,10 +214,12 @@ class gateway::impl {
             .is_draining = [this] { return registry_.process().is_draining.load(); }};
   }
 
-  void hand_over(int descriptor, std::size_t listen_index) {
+  // To the worker with the fewest clients, the one who accepted before its equals. On that one's thread.
+  void hand_over(net::accepted_connection client, worker& accepted_by) {
     const auto least = std::min_element(workers_.begin(), workers_.end(),
                                         [](const auto& a, const auto& b) { return a->load() < b->load(); });
-    (*least)->take(descriptor, listen_index, places_.arrive(*shared_.settings.load()));
+    worker& to = accepted_by.load() <= (*least)->load() ? accepted_by : **least;
+    to.take(std::move(client), places_.arrive(*shared_.settings.load()));
   }
 
   session::secret_lookup lookup() {
@@ -450,7 +452,7 @@ class gateway::impl {
   asio::io_context http_{1};
   asio::executor_work_guard<asio::io_context::executor_type> http_work_;
   asio::signal_set signals_;
-  net::listener_counters listener_counters_;
+  net::accept_counters accept_counters_;
   net::listener listener_;
   gateway_console console_;
   net::relay relay_by_ = net::relay::epoll;

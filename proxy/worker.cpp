@@ -119,7 +119,7 @@ double seconds(clock::duration d) {
 worker::worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
                boost::asio::thread_pool& slow_work, metrics::registry& registry,
                admin::gateway_access& gateway, const std::vector<pool::worker_pools*>& all_pools,
-               net::relay relay_by)
+               net::relay relay_by, net::accept_counters& accepting)
     : shared_(shared),
       runtime_(runtime),
       places_(places),
@@ -128,6 +128,7 @@ worker::worker(session::shared_services& shared, runtime_slot& runtime, admissio
       work_(context_.get_executor()),
       poller_(relay_by == net::relay::io_uring ? net::make_io_uring_poller(context_)
                                                : net::make_epoll_poller(context_)),
+      acceptor_(context_, *poller_, accepting),
       pools_(std::make_shared<pool::worker_pools>(pool::worker_pools::environment{.context = context_,
                                                                                   .poller = *poller_,
                                                                                   .slow_work = slow_work,
@@ -165,6 +166,7 @@ void worker::stop() {
   if (!thread_.joinable()) return;
   boost::asio::post(context_, [this] {
     draining_ = true;
+    acceptor_.stop();
     for (const auto& [key, session] : std::exchange(sessions_, {})) {
       session->end(metrics::disconnect_reason::draining, sqlstate::admin_shutdown, going_down);
     }
@@ -175,14 +177,21 @@ void worker::stop() {
   thread_.join();
 }
 
-void worker::take(int descriptor, std::size_t listen_index, admission::place arrival) {
+void worker::accept(std::vector<net::listening_socket_ptr> from, net::acceptor::handoff handed_on) {
+  boost::asio::post(context_, [this, from = std::move(from), handed_on = std::move(handed_on)]() mutable {
+    acceptor_.start(from, std::move(handed_on));
+  });
+}
+
+void worker::take(net::accepted_connection connection, admission::place arrival) {
   load_.fetch_add(1, std::memory_order_relaxed);
-  boost::asio::co_spawn(context_, serve(descriptor, listen_index, std::move(arrival)), boost::asio::detached);
+  boost::asio::co_spawn(context_, serve(std::move(connection), std::move(arrival)), boost::asio::detached);
 }
 
 void worker::drain() {
   boost::asio::post(context_, [this] {
     draining_ = true;
+    acceptor_.stop();
     // A session may end, and leave the map, during the call.
     std::vector<std::shared_ptr<session::client_session>> all;
     for (const auto& [key, session] : sessions_) all.push_back(session);
@@ -211,6 +220,7 @@ boost::asio::awaitable<void> worker::tick() {
     const auto now = clock::now();
     for (const auto& session : all) session->tick(now);
     pools_->tick(now);
+    known_logins_.forget_others(runtime_.load());
   }
 }
 
@@ -224,8 +234,7 @@ void worker::count(const session::handshake_failure& failure) {
 
 // From the descriptor to a session, a delivered cancel request, or a refusal. The place among those that log
 // in goes with the frame.
-boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_index,
-                                           admission::place arrival) {
+boost::asio::awaitable<void> worker::serve(net::accepted_connection connection, admission::place arrival) {
   const auto accepted_at = clock::now();
   const auto runtime = runtime_.load();
   counters_.clients_logging_in.add();
@@ -238,7 +247,8 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
   } const on_leaving{*this};
 
   net::deadline until(context_.get_executor(), runtime->settings->timeouts.login);
-  net::stream transport(context_.get_executor(), descriptor);
+  net::stream transport(context_.get_executor(), connection.descriptor, std::move(connection.peer),
+                        poller_.get());
   if (!arrival) {
     const refusal_words say = words(admission::refusal::too_many_clients);
     counters_.connections_refused[say.counted].add();
@@ -248,8 +258,8 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
                                        say_until);
   }
   auto outcome = co_await session::shake_hands(
-      std::move(transport), runtime->listeners.at(std::min(listen_index, runtime->listeners.size() - 1)),
-      until);
+      std::move(transport),
+      runtime->listeners.at(std::min(connection.listen_index, runtime->listeners.size() - 1)), until);
   if (auto* failure = std::get_if<session::handshake_failure>(&outcome)) {
     count(*failure);
     if (failure->why != session::handshake_failure::reason::gone) {
@@ -276,10 +286,10 @@ boost::asio::awaitable<void> worker::serve(int descriptor, std::size_t listen_in
     cancel->channel.transport().close();
     co_return;
   }
-  co_await connect(std::move(std::get<session::accepted_client>(outcome)), runtime, until, accepted_at);
+  co_await connect(std::get<session::accepted_client>(outcome), runtime, until, accepted_at);
 }
 
-boost::asio::awaitable<void> worker::connect(session::accepted_client client,
+boost::asio::awaitable<void> worker::connect(session::accepted_client& client,
                                              std::shared_ptr<const runtime_settings> runtime,
                                              net::deadline& until, clock::time_point accepted_at) {
   const config::settings& settings = *runtime->settings;
@@ -349,8 +359,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
                       client.method != config::auth_method::passthrough && !is_replication(client.parameters);
   if (shared) {
     admission::place place = std::move(std::get<admission::place>(entered));
-    co_return co_await join_pool(std::move(client), *database, std::move(runtime), std::move(place),
-                                 accepted_at);
+    co_return co_await join_pool(client, *database, std::move(runtime), std::move(place), accepted_at);
   }
   // By the configuration's name: under trust and passthrough the client's own is anybody's word until the
   // server lets it in.
@@ -403,7 +412,8 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client client,
   start.greeting = session::greet(client, notices, parameters, transaction_status, start.cancel);
   start.server_parameters = start.server->parameters;
   start.transaction_status = transaction_status;
-  start.control = control::control_target_of(*database, client.database);
+  if (auto target = control::control_target_of(*database, client.database))
+    start.control = std::make_shared<const control::control_target>(std::move(*target));
   start.metrics = counted_as;
   start.schema = shared_.schemas.of(schema);
   start.admission = std::move(std::get<admission::place>(entered));
@@ -420,8 +430,10 @@ void worker::begin(session::session_start start, session::accepted_client& clien
   start.client_unread = client.channel.take_unread();
   start.client = client.channel.take_transport().release();
   counters_.login_seconds.observe(seconds(clock::now() - accepted_at));
-  log::debug<"client_connected">(
-      {{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});
+  if (log::is_enabled(log::log_level::debug)) {
+    log::debug<"client_connected">(
+        {{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});
+  }
   auto made = std::make_shared<session::client_session>(environment_, std::move(start));
   sessions_.emplace(made.get(), made);
   load_.fetch_add(1, std::memory_order_relaxed);

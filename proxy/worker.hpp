@@ -5,6 +5,8 @@
 #include "policies/sql/parse_stack.hpp"
 #include "proxy/admin/gateway_access.hpp"
 #include "proxy/admission.hpp"
+#include "proxy/known_logins.hpp"
+#include "proxy/net/acceptor.hpp"
 #include "proxy/pool/worker_pools.hpp"
 #include "proxy/runtime_settings.hpp"
 #include "proxy/session/client_handshake.hpp"
@@ -30,15 +32,20 @@ class worker final : private admin::worker_access {
  public:
   worker(session::shared_services& shared, runtime_slot& runtime, admission& places,
          boost::asio::thread_pool& slow_work, metrics::registry& registry, admin::gateway_access& gateway,
-         const std::vector<pool::worker_pools*>& all_pools, net::relay relay_by);
+         const std::vector<pool::worker_pools*>& all_pools, net::relay relay_by,
+         net::accept_counters& accepting);
   ~worker();
 
   void start();
   // Ends every session and the thread; returns when it is gone.
   void stop();
 
-  // A connected descriptor, to own. Without a place it is told so and closed. Any thread.
-  void take(int descriptor, std::size_t listen_index, admission::place arrival);
+  // Begins to accept clients; `handed_on` is called on this worker's thread and decides whose each is. Any
+  // thread.
+  void accept(std::vector<net::listening_socket_ptr> from, net::acceptor::handoff handed_on);
+  // A client's connection, to own. Without a place it is told so and closed. Any thread; on this worker's own
+  // its login begins inside the call.
+  void take(net::accepted_connection connection, admission::place arrival);
   // Clients that this worker has or is logging in: the least loaded gets the next. Any thread.
   unsigned load() const { return load_.load(std::memory_order_relaxed); }
   // From now on new clients are refused and sessions end once they are between transactions. Any thread.
@@ -52,17 +59,19 @@ class worker final : private admin::worker_access {
   pool::worker_pools& pools() { return *pools_; }
 
  private:
-  boost::asio::awaitable<void> serve(int descriptor, std::size_t listen_index, admission::place arrival);
+  boost::asio::awaitable<void> serve(net::accepted_connection connection, admission::place arrival);
   void count(const session::handshake_failure& failure);
-  boost::asio::awaitable<void> connect(session::accepted_client client,
+  boost::asio::awaitable<void> connect(session::accepted_client& client,
                                        std::shared_ptr<const runtime_settings> runtime, net::deadline& until,
                                        std::chrono::steady_clock::time_point accepted_at);
   // Transaction mode: the client gets its place in a pool.
-  boost::asio::awaitable<void> join_pool(session::accepted_client client,
+  boost::asio::awaitable<void> join_pool(session::accepted_client& client,
                                          const config::database_settings& database,
                                          std::shared_ptr<const runtime_settings> runtime,
                                          admission::place place,
                                          std::chrono::steady_clock::time_point accepted_at);
+  known_login find_pool(session::accepted_client& client, const config::database_settings& database,
+                        const std::shared_ptr<const runtime_settings>& runtime, pool::server_pool_ptr& pool);
   boost::asio::awaitable<bool> open_first(pool::worker_pools::part& part, net::message_stream& client,
                                           std::chrono::milliseconds at_most);
   void begin(session::session_start start, session::accepted_client& client,
@@ -95,7 +104,9 @@ class worker final : private admin::worker_access {
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::unique_ptr<net::poller> poller_;
+  net::acceptor acceptor_;
   std::shared_ptr<pool::worker_pools> pools_;  // logins that the context still holds at its end outlive it
+  known_logins known_logins_;
   session::environment environment_;
   std::unordered_map<session::client_session*, std::shared_ptr<session::client_session>> sessions_;
   std::vector<std::weak_ptr<session::client_session>> held_;

@@ -1,7 +1,9 @@
 // How a client of a transaction pool begins: it is greeted with what a server of its pool reports, and gets
 // one when it asks for something.
 
+#include "protocol/session_info.hpp"
 #include "protocol/sqlstate.hpp"
+#include "protocol/writer.hpp"
 #include "proxy/session/greeting.hpp"
 #include "proxy/session/lending.hpp"
 #include "proxy/session/server_request.hpp"
@@ -57,24 +59,55 @@ std::string key_of(const session::accepted_client& client, const config::databas
   return key;
 }
 
+known_login_ptr with_greeting(known_login login, pool::value_set of_pool, const std::string& application) {
+  login.greeting = of_pool;
+  login.parameters = std::move(of_pool);
+  if (!application.empty()) {
+    login.settings = pool::with_value({}, own_setting, application);
+    login.parameters = pool::with_value(login.parameters, own_setting, application);
+  }
+  login.encoded.clear();
+  protocol::writer to(login.encoded);
+  for (const pool::parameter& each : *login.parameters)
+    encode(to, protocol::parameter_status{each.name, each.value});
+  return std::make_shared<const known_login>(std::move(login));
+}
+
 }  // namespace
 
-boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
-                                               const config::database_settings& database,
-                                               std::shared_ptr<const runtime_settings> runtime,
-                                               admission::place place, clock::time_point accepted_at) {
-  const config::settings& settings = *runtime->settings;
+// The pool of such clients, with the terms of this one's login; what it is greeted with is not known yet.
+known_login worker::find_pool(session::accepted_client& client, const config::database_settings& database,
+                              const std::shared_ptr<const runtime_settings>& runtime,
+                              pool::server_pool_ptr& pool) {
   pool::login_request request = session::request_for(client, database, runtime->endpoints.at(&database));
   request.version = protocol::protocol_3_0;
   std::erase_if(request.parameters, [](const auto& each) { return each.name == own_setting; });
-  const std::string login_user = request.user;
+  known_login found;
+  found.runtime = runtime;
+  found.proof = request.with;
+  found.user_on_server = request.user;
+  if (auto target = control::control_target_of(database, client.database))
+    found.control = std::make_shared<const control::control_target>(std::move(*target));
+  found.metrics = counters_.session(client.database, client.user);
   const std::string key = key_of(client, database, request);
-  core::schema_epoch_ptr schema = shared_.schemas.of(session::schema_of(request));
-  const pool::server_pool_ptr pool =
-      shared_.pools.find_or_make(key, client.database, client.user, database.name, schema);
+  pool = shared_.pools.find_or_make(key, client.database, client.user, database.name,
+                                    shared_.schemas.of(session::schema_of(request)));
+  found.pool = pool;
+  found.share = pool->queue.share_of(client.application_name);
   // A login that began before a reload must not bring the old terms back.
   if (!pool->current() || runtime_.load() == runtime)
-    pool->set_terms({std::move(request), database.pool, settings.timeouts.server_connect});
+    pool->set_terms({std::move(request), database.pool, runtime->settings->timeouts.server_connect});
+  return found;
+}
+
+boost::asio::awaitable<void> worker::join_pool(session::accepted_client& client,
+                                               const config::database_settings& database,
+                                               std::shared_ptr<const runtime_settings> runtime,
+                                               admission::place place, clock::time_point accepted_at) {
+  std::string key = known_logins::key_of(client);
+  known_login_ptr known = known_logins_.find(key, runtime, session::credentials_of(client, database));
+  pool::server_pool_ptr pool = known ? known->pool.lock() : nullptr;
+  if (!pool) known = std::make_shared<known_login>(find_pool(client, database, runtime, pool));
   pool::worker_pools::part& part = pools_->enter(pool);
   struct leave {
     std::shared_ptr<pool::worker_pools> pools;
@@ -83,31 +116,36 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client client,
       if (of != nullptr) pools->leave(*of);
     }
   } on_failure{pools_, &part};
-  const bool opened = co_await open_first(part, client.channel, settings.timeouts.query_wait);
-  if (!opened) co_return;
+  if (!pool->greeting()) {
+    const bool opened = co_await open_first(part, client.channel, runtime->settings->timeouts.query_wait);
+    if (!opened) co_return;
+  }
   if (draining_) {
     net::deadline say(context_.get_executor(), std::chrono::seconds(5));
     co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
                                        "the gateway is shutting down", {}, say);
   }
+  if (known->greeting != pool->greeting()) {
+    known = with_greeting(*known, pool->greeting(), client.application_name);
+    known_logins_.remember(std::move(key), known);
+  }
+
+  // So that the session sees by the pointer that its server reports what it was told.
+  if (!part.idle.empty()) pool::unify(known->parameters, part.idle.back()->parameters);
 
   session::session_start start;
   start.lent = std::make_unique<session::lending>(*pools_, part);
   on_failure.of = nullptr;
-  pool::value_set parameters = pool->greeting();
-  if (!client.application_name.empty()) {
-    start.lent->application_name = client.application_name;
-    start.lent->settings = pool::with_value({}, own_setting, client.application_name);
-    parameters = pool::with_value(parameters, own_setting, client.application_name);
-  }
-  start.lent->share = pool->queue.share_of(client.application_name);
-  start.lent->known = parameters;
-  start.lent->login_user = login_user;
+  start.lent->application_name = client.application_name;
+  start.lent->settings = known->settings;
+  start.lent->share = known->share;
+  start.lent->known = known->parameters;
+  start.lent->login_user = known->user_on_server;
   start.cancel = shared_.cancels.enroll(next_pid(), client.version, nullptr);
-  start.greeting = session::greet(client, {}, *parameters, 'I', start.cancel);
-  start.server_parameters = std::move(parameters);
-  start.control = control::control_target_of(database, client.database);
-  start.metrics = counters_.session(client.database, client.user);
+  start.greeting = session::greet(client, known->encoded, {}, 'I', start.cancel);
+  start.server_parameters = known->parameters;
+  start.control = known->control;
+  start.metrics = known->metrics;
   start.metrics.user->client_connections.add();
   start.schema = pool->schema;
   start.admission = std::move(place);

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -40,6 +41,8 @@ struct control_target {
 
   auto operator<=>(const control_target&) const = default;
 };
+
+using control_target_ptr = std::shared_ptr<const control_target>;
 
 // The target of an entry of the configuration for a client that asked for `database`. None when the entry has
 // no control user: then the gateway has no facts of that database.

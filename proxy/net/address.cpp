@@ -6,7 +6,6 @@
 #include <span>
 
 #include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace tidegate::net {
 namespace {
@@ -43,10 +42,14 @@ std::string peer_address::to_string() const {
 }
 
 peer_address peer_of(int descriptor) {
-  peer_address peer;
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
-  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return peer;
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return peer_of(descriptor, storage);
+}
+
+peer_address peer_of(int descriptor, const sockaddr_storage& storage) {
+  peer_address peer;
   if (storage.ss_family == AF_UNIX) {
     peer.is_unix = true;
     ucred credentials{};

@@ -9,6 +9,7 @@
 #include <string>
 
 #include <boost/asio/ip/address.hpp>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 namespace tidegate::net {
@@ -34,6 +35,8 @@ struct peer_address {
 
 // The peer of a connected socket; an empty address when the kernel cannot say (the peer is gone).
 peer_address peer_of(int descriptor);
+// The same, of a connection whose address accept() has told.
+peer_address peer_of(int descriptor, const sockaddr_storage& address);
 
 // Whether the network contains the address. A unix socket is in no network.
 bool contains(const config::network& network, const peer_address& peer);

@@ -44,15 +44,20 @@ class epoll_poller final : public nested_poller, private waiting_place {
     now_ = std::chrono::steady_clock::now();
   }
 
-  ~epoll_poller() override { ::close(watched_); }
+  ~epoll_poller() override {
+    // With a reader goes who waits by it, and whose descriptor it is.
+    while (!readers_.empty()) take(*readers_.back());
+    ::close(watched_);
+  }
 
   void add(channel& c) override {
     c.registered_ = c.reading_ = true;
     c.closing_seen_ = false;
     epoll_event event{};
     event.events = c.watched_ = EPOLLIN | EPOLLRDHUP;
-    event.data.ptr = &c;
-    if (::epoll_ctl(watched_, EPOLL_CTL_ADD, c.stream_.descriptor, &event) != 0) {
+    event.data.u64 = reinterpret_cast<std::uintptr_t>(&c);
+    const int how = std::exchange(c.stream_.known, false) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (::epoll_ctl(watched_, how, c.stream_.descriptor, &event) != 0) {
       const auto why = last_error();
       break_soon(c, why);
       return;
@@ -110,12 +115,66 @@ class epoll_poller final : public nested_poller, private waiting_place {
     boost::asio::post(context_, [done = std::move(done)] { done({}); });
   }
 
+  void watch(int descriptor, readiness_handler& handler) override {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLEXCLUSIVE;
+    event.data.u64 = tag_of(handler);
+    if (::epoll_ctl(watched_, EPOLL_CTL_ADD, descriptor, &event) != 0)
+      throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+
+  void unwatch(int descriptor, readiness_handler& handler) override {
+    ::epoll_ctl(watched_, EPOLL_CTL_DEL, descriptor, nullptr);
+    forget_event(tag_of(handler));
+  }
+
+  boost::system::error_code await(int descriptor, bool& known,
+                                  std::unique_ptr<awaited_read>& reader) override {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT;
+    event.data.u64 = tag_of(*reader);
+    if (::epoll_ctl(watched_, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, descriptor, &event) != 0)
+      return last_error();
+    known = true;
+    reader->place_ = readers_.size();
+    readers_.push_back(std::move(reader));
+    return {};
+  }
+
+  std::unique_ptr<awaited_read> forget(int descriptor, bool& known, awaited_read& reader) override {
+    ::epoll_ctl(watched_, EPOLL_CTL_DEL, descriptor, nullptr);
+    known = false;
+    forget_event(tag_of(reader));
+    return take(reader);
+  }
+
   std::chrono::steady_clock::time_point now() const override { return now_; }
 
   int descriptor() const override { return watched_; }
   void turn() override { wait(0); }
 
  private:
+  // An event's tag is the address of a channel, of this (Asio has events), or with one of these bits of whom
+  // readiness is told.
+  static constexpr std::uintptr_t is_watched = 1, is_awaited = 2;
+  static_assert(alignof(readiness_handler) >= 4 && alignof(awaited_read) >= 4 && alignof(channel) >= 4);
+
+  static std::uintptr_t tag_of(readiness_handler& handler) {
+    return reinterpret_cast<std::uintptr_t>(&handler) | is_watched;
+  }
+  static std::uintptr_t tag_of(awaited_read& reader) {
+    return reinterpret_cast<std::uintptr_t>(&reader) | is_awaited;
+  }
+
+  std::unique_ptr<awaited_read> take(awaited_read& reader) {
+    const std::size_t at = reader.place_;
+    std::swap(readers_[at], readers_.back());
+    readers_[at]->place_ = at;
+    auto taken = std::move(readers_.back());
+    readers_.pop_back();
+    return taken;
+  }
+
   // No event of it is delivered any more.
   void forget(channel& c) {
     c.registered_ = false;
@@ -123,8 +182,12 @@ class epoll_poller final : public nested_poller, private waiting_place {
     for (auto& broken : broken_) {
       if (broken.first == &c) broken.first = nullptr;
     }
+    forget_event(reinterpret_cast<std::uintptr_t>(&c));
+  }
+
+  void forget_event(std::uintptr_t tag) {
     for (epoll_event& event : pending_) {
-      if (event.data.ptr == &c) event.data.ptr = nullptr;
+      if (event.data.u64 == tag) event.data.u64 = 0;
     }
   }
 
@@ -132,7 +195,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
     task_.emplace(context_, static_cast<waiting_place&>(*this));
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.ptr = this;
+    event.data.u64 = reinterpret_cast<std::uintptr_t>(this);
     if (::epoll_ctl(watched_, EPOLL_CTL_ADD, task_->asio_descriptor(), &event) == 0) return;
     const int error = errno;
     ::close(watched_);
@@ -149,10 +212,15 @@ class epoll_poller final : public nested_poller, private waiting_place {
     while (!pending_.empty()) {
       const epoll_event event = pending_.front();
       pending_ = pending_.subspan(1);
-      if (event.data.ptr == this)
+      const std::uintptr_t tag = event.data.u64;
+      if (tag == reinterpret_cast<std::uintptr_t>(this))
         asio_has_events = true;
-      else if (event.data.ptr != nullptr)
-        handle(*static_cast<channel*>(event.data.ptr), event.events);
+      else if ((tag & is_watched) != 0)
+        reinterpret_cast<readiness_handler*>(tag & ~is_watched)->on_readable();
+      else if ((tag & is_awaited) != 0)
+        take(*reinterpret_cast<awaited_read*>(tag & ~is_awaited))->on_readable();
+      else if (tag != 0)
+        handle(*reinterpret_cast<channel*>(tag), event.events);
     }
     return asio_has_events;
   }
@@ -314,7 +382,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
     c.watched_ = events;
     epoll_event event{};
     event.events = events;
-    event.data.ptr = &c;
+    event.data.u64 = reinterpret_cast<std::uintptr_t>(&c);
     ::epoll_ctl(watched_, EPOLL_CTL_MOD, c.stream_.descriptor, &event);
   }
 
@@ -368,6 +436,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
   epoll_event events_[events_per_wait];
   std::span<epoll_event> pending_;  // of the batch being handled
   std::chrono::steady_clock::time_point now_;
+  std::vector<std::unique_ptr<awaited_read>> readers_;
   std::vector<channel*> late_reads_;
   bool late_reads_scheduled_ = false;
   std::vector<std::pair<channel*, boost::system::error_code>> broken_;

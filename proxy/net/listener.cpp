@@ -1,18 +1,16 @@
 #include "proxy/net/listener.hpp"
 
+#include "proxy/net/address.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +23,7 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr auto values = asio::as_tuple(asio::use_awaitable);
+constexpr int defer_seconds = 1;
 
 std::string words(int error) {
   return std::generic_category().message(error);
@@ -50,11 +48,6 @@ class descriptor {
   int owned_;
 };
 
-// Accepting again at once would fail the same way and spin.
-bool out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 // Somebody answers on this path.
 bool is_served(const sockaddr_un& address) {
   const descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -78,32 +71,6 @@ int bind_over_stale(int socket, const sockaddr_un& address) {
   return bind_now();
 }
 
-}  // namespace
-
-struct listener::acceptor {
-  acceptor(asio::io_context& context, int owned) : socket(context, owned), timer(context) {}
-  ~acceptor() { close(); }
-
-  void close() {
-    if (!socket.is_open()) return;
-    error_code ignored;
-    socket.close(ignored);
-    timer.cancel();
-    if (path.empty()) return;
-    ::unlink(path.c_str());
-    ::unlink((path + ".lock").c_str());
-    ::close(lock);
-  }
-
-  asio::posix::stream_descriptor socket;
-  asio::steady_timer timer;
-  std::size_t listen_index = 0;
-  std::string path;  // of a unix socket
-  int lock = -1;
-};
-
-namespace {
-
 boost::system::result<descriptor, listener::failure> open_tcp(const asio::ip::tcp::endpoint& endpoint,
                                                               const std::string& name) {
   const auto failed = [&](int error) {
@@ -115,6 +82,11 @@ boost::system::result<descriptor, listener::failure> open_tcp(const asio::ip::tc
   // Only past connections in TIME_WAIT: Linux never lets two sockets listen on one port by it.
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (endpoint.address().is_v6()) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  // What is accepted has these too, and is ready when the client's first bytes are: it speaks first. One that
+  // says nothing is accepted after defer_seconds.
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_seconds, sizeof defer_seconds);
   if (::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
     return failed(errno);
   if (::listen(socket.get(), SOMAXCONN) != 0) return failed(errno);
@@ -181,84 +153,61 @@ asio::ip::tcp::endpoint bound_endpoint(int socket) {
 
 }  // namespace
 
-listener::listener(asio::io_context& context, handoff accepted, listener_counters& counters)
-    : context_(context), accepted_(std::move(accepted)), counters_(counters) {}
-
-listener::~listener() {
-  stop();
+listening_socket::~listening_socket() {
+  ::close(descriptor_);
 }
 
 boost::system::result<void, listener::failure> listener::open(
-    const std::vector<config::listen_settings>& entries) {
-  std::vector<std::shared_ptr<acceptor>> opened;
+    asio::io_context& context, const std::vector<config::listen_settings>& entries) {
+  listener opened;  // takes back what it has when a later one fails
   for (std::size_t index = 0; index < entries.size(); ++index) {
     const config::listen_settings& entry = entries[index];
     if (entry.is_unix()) {
       auto socket = open_unix(entry.socket, entry.socket_mode);
       if (!socket) return socket.error();
-      opened.push_back(std::make_shared<acceptor>(context_, socket->socket.release()));
-      opened.back()->path = entry.socket;
-      opened.back()->lock = socket->lock.release();
-      opened.back()->listen_index = index;
+      opened.places_.push_back({std::make_shared<listening_socket>(socket->socket.release(), index),
+                                entry.socket, socket->lock.release()});
       continue;
     }
-    const auto endpoints = endpoints_of(context_, entry);
+    const auto endpoints = endpoints_of(context, entry);
     if (!endpoints) return endpoints.error();
     for (const auto& endpoint : *endpoints) {
       auto socket = open_tcp(endpoint, name_of(endpoint));
       if (!socket) return socket.error();
-      opened.push_back(std::make_shared<acceptor>(context_, socket->release()));
-      opened.back()->listen_index = index;
+      opened.places_.push_back({std::make_shared<listening_socket>(socket->release(), index), {}, -1});
     }
   }
-  acceptors_ = std::move(opened);
+  places_.swap(opened.places_);
   return {};
 }
 
-void listener::start() {
-  for (const auto& each : acceptors_) asio::co_spawn(context_, accept_on(each), asio::detached);
+std::vector<listening_socket_ptr> listener::sockets() const {
+  std::vector<listening_socket_ptr> all;
+  for (const place& each : places_) all.push_back(each.socket);
+  return all;
 }
 
 void listener::stop() {
-  for (const auto& each : acceptors_) each->close();
-  acceptors_.clear();
+  for (const place& each : std::exchange(places_, {})) {
+    ::shutdown(each.socket->descriptor(), SHUT_RDWR);  // Linux: it listens no longer
+    if (each.path.empty()) continue;
+    ::unlink(each.path.c_str());
+    ::unlink((each.path + ".lock").c_str());
+    ::close(each.lock);
+  }
 }
 
 std::vector<listener::bound> listener::addresses() const {
   std::vector<bound> all;
-  for (const auto& each : acceptors_) {
-    if (!each->path.empty()) {
-      all.push_back({each->listen_index, each->path, 0});
+  for (const place& each : places_) {
+    if (!each.path.empty()) {
+      all.push_back({each.socket->listen_index, each.path, 0});
       continue;
     }
-    const auto endpoint = bound_endpoint(each->socket.native_handle());
-    all.push_back({each->listen_index, name_of(endpoint), endpoint.port()});
+    const auto endpoint = bound_endpoint(each.socket->descriptor());
+    all.push_back({each.socket->listen_index, name_of(endpoint), endpoint.port()});
   }
   return all;
-}
-
-// Runs until the acceptor is closed; after that `this` may be gone and is not touched.
-asio::awaitable<void> listener::accept_on(std::shared_ptr<acceptor> from) {
-  while (from->socket.is_open()) {
-    co_await from->socket.async_wait(asio::posix::descriptor_base::wait_read, values);
-    for (int taken = 0; taken < batch && from->socket.is_open(); ++taken) {
-      const int client =
-          ::accept4(from->socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (client >= 0) {
-        counters_.accepted.fetch_add(1, std::memory_order_relaxed);
-        accepted_(client, from->listen_index);
-        continue;
-      }
-      if (errno == EAGAIN) break;
-      if (out_of_resources(errno)) {
-        counters_.paused.fetch_add(1, std::memory_order_relaxed);
-        from->timer.expires_after(rest);
-        co_await from->timer.async_wait(values);
-        break;
-      }
-      if (errno != EINTR) counters_.failed.fetch_add(1, std::memory_order_relaxed);
-    }
-  }
 }
 
 }  // namespace tidegate::net

@@ -1,53 +1,56 @@
 #pragma once
-// Accepts clients on every configured address and hands each descriptor on; the gateway picks the core. Runs
-// on one io_context. A second gateway on the same port fails to open: there is no SO_REUSEPORT, and a unix
-// socket is locked.
+// The sockets that clients come by, one or more for each `listen` entry. Every worker accepts from all of
+// them (acceptor.hpp). Opened and stopped on one thread. A second gateway on the same port fails to open:
+// there is no SO_REUSEPORT, and a unix socket is locked.
 
 #include "config/settings.hpp"
-#include "proxy/net/address.hpp"
 
-#include <atomic>
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/system/result.hpp>
-#include <sys/types.h>
 
 namespace tidegate::net {
 
-// Written by the listener's thread, read by any.
-struct listener_counters {
-  std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> paused{0};  // times that accepting rested because descriptors or memory ran out
-  std::atomic<std::uint64_t> failed{0};  // connections that were gone before they were accepted
+// One that listens; closed by the last who has it. What it accepts has the socket options of a stream
+// (stream.hpp) from the start.
+class listening_socket {
+ public:
+  listening_socket(int owned, std::size_t index) : listen_index(index), descriptor_(owned) {}
+  ~listening_socket();
+  listening_socket(const listening_socket&) = delete;
+  listening_socket& operator=(const listening_socket&) = delete;
+
+  const std::size_t listen_index;  // of its `listen` entry
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
 };
+using listening_socket_ptr = std::shared_ptr<const listening_socket>;
 
 class listener {
  public:
-  // Gets a connected, non-blocking, close-on-exec descriptor to own, and the index of the `listen` entry it
-  // came by. Runs on the listener's thread.
-  using handoff = std::function<void(int descriptor, std::size_t listen_index)>;
   struct failure {
     std::string why;  // "cannot listen on 127.0.0.1:6432: address already in use"
   };
 
-  listener(boost::asio::io_context& context, handoff accepted, listener_counters& counters);
-  ~listener();
+  listener() = default;
+  ~listener() { stop(); }
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
 
-  // Binds and listens on every entry, or on none when one fails. A host name stands for all its addresses.
-  boost::system::result<void, failure> open(const std::vector<config::listen_settings>& entries);
-  // Begins to accept. Until stop(), at most `batch` connections are accepted per wake-up of a socket.
-  void start();
-  // Closes the sockets; nothing is handed on afterwards. Unix sockets are unlinked. On the listener's thread.
+  // Binds and listens on every entry, or on none when one fails. A host name stands for all its addresses,
+  // which are looked up in `context`.
+  boost::system::result<void, failure> open(boost::asio::io_context& context,
+                                            const std::vector<config::listen_settings>& entries);
+  std::vector<listening_socket_ptr> sockets() const;
+  // From now on connections are refused, also while somebody still has the sockets. Unix sockets are
+  // unlinked.
   void stop();
 
   struct bound {
@@ -58,16 +61,12 @@ class listener {
   std::vector<bound> addresses() const;
 
  private:
-  struct acceptor;
-  static constexpr int batch = 64;
-  static constexpr std::chrono::milliseconds rest{100};
-
-  boost::asio::awaitable<void> accept_on(std::shared_ptr<acceptor> from);
-
-  boost::asio::io_context& context_;
-  handoff accepted_;
-  listener_counters& counters_;
-  std::vector<std::shared_ptr<acceptor>> acceptors_;
+  struct place {
+    listening_socket_ptr socket;
+    std::string path;  // of a unix socket
+    int lock = -1;
+  };
+  std::vector<place> places_;
 };
 
 }  // namespace tidegate::net

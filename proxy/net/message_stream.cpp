@@ -25,6 +25,21 @@ asio::awaitable<error_code> message_stream::fill(deadline& until) {
   co_return error_code();
 }
 
+error_code message_stream::read_what_is_there() {
+  std::array<std::byte, chunk> received;
+  const auto count = stream_.read_now(received);
+  if (!count) return count.error();
+  assembler_.append(std::span(received).first(*count));
+  return {};
+}
+
+boost::system::result<std::optional<message_stream::message>> message_stream::startup_at_hand() {
+  const auto frame = assembler_.next_startup_packet();
+  if (!frame) return frame.error();
+  if (!*frame) return std::optional<message>();
+  return std::optional<message>(with_header(**frame));
+}
+
 asio::awaitable<boost::system::result<message_stream::message>> message_stream::read_startup(
     deadline& until) {
   for (;;) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/system/result.hpp>
@@ -25,6 +26,12 @@ class message_stream {
     protocol::bytes body;  // behind the length field
     protocol::bytes whole;
   };
+
+  // Takes over what has arrived already, so that the read that follows may find its message without waiting.
+  // Nothing, with TLS.
+  boost::system::error_code read_what_is_there();
+  // The packet of read_startup() when it is there; none: it has to be waited for.
+  boost::system::result<std::optional<message>> startup_at_hand();
 
   // A packet of the startup family: the length (8 to 10000) and that many bytes.
   boost::asio::awaitable<boost::system::result<message>> read_startup(deadline& until);

@@ -23,6 +23,7 @@ namespace tidegate::net {
 
 class channel;
 struct ring_seat;
+struct ring_watch;
 
 // Who gets a channel's events. Calls are never nested: on_received does not run inside send().
 class channel_handler {
@@ -39,6 +40,35 @@ class channel_handler {
 
  protected:
   ~channel_handler() = default;
+};
+
+// Who waits for a descriptor that is no channel.
+class readiness_handler {
+ public:
+  // It is readable, or can't be read any more. Said again in each turn for as long as that is so. Not inside
+  // another call of the poller's.
+  virtual void on_readable() = 0;
+
+ protected:
+  ~readiness_handler() = default;
+};
+
+// A wait for a descriptor to become readable, once. It belongs to the poller from await() until it is over.
+class awaited_read {
+ public:
+  awaited_read() = default;
+  virtual ~awaited_read() = default;
+  awaited_read(const awaited_read&) = delete;
+  awaited_read& operator=(const awaited_read&) = delete;
+  // It is readable, or its peer has gone. The last call.
+  virtual void on_readable() = 0;
+
+ private:
+  friend class epoll_poller;
+  friend class io_uring_poller;
+
+  std::size_t place_ = 0;        // among those that wait
+  ring_watch* watch_ = nullptr;  // what a ring knows of it
 };
 
 // One connected descriptor of a session, with TLS on the descriptor itself when there is any.
@@ -101,6 +131,19 @@ class poller {
   // unsent. With a channel that is not added, `done` is called all the same.
   using released = std::function<void(std::vector<std::byte> unread)>;
   virtual void release(channel& c, released done) = 0;
+  // Tells `handler` when the descriptor is readable, until unwatch(). The pollers of several threads may
+  // watch the same one, a listening socket say: then for each connection not all of them are woken. One
+  // handler watches one descriptor. Throws std::system_error when the kernel has no room for it.
+  virtual void watch(int descriptor, readiness_handler& handler) = 0;
+  // Nothing is told any more, and the descriptor may be closed. Safe inside on_readable().
+  virtual void unwatch(int descriptor, readiness_handler& handler) = 0;
+  // For a descriptor that is no channel yet, while its login runs: tells `reader` once. One at a time for a
+  // descriptor. `known`, which the owner keeps beside the descriptor, is whether this poller has met it:
+  // false at first, and handed on in released_stream. On an error the reader is still the caller's.
+  virtual boost::system::error_code await(int descriptor, bool& known,
+                                          std::unique_ptr<awaited_read>& reader) = 0;
+  // Takes it back before it was told.
+  virtual std::unique_ptr<awaited_read> forget(int descriptor, bool& known, awaited_read& reader) = 0;
   // A time taken once per batch of events: cheap enough for every query.
   virtual std::chrono::steady_clock::time_point now() const = 0;
 };

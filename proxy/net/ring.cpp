@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -126,9 +127,9 @@ void ring::watch(int descriptor, unsigned events, std::uint64_t tag) {
   operation.user_data = tag;
 }
 
-void ring::wait_readable(int descriptor, std::uint64_t tag) {
+void ring::wait_readable(int descriptor, std::uint64_t tag, bool is_shared) {
   io_uring_sqe& operation = next_operation();
-  io_uring_prep_poll_add(&operation, descriptor, POLLIN);
+  io_uring_prep_poll_add(&operation, descriptor, POLLIN | (is_shared ? EPOLLEXCLUSIVE : 0u));
   operation.user_data = tag;
 }
 

@@ -46,8 +46,9 @@ class ring {
   // Tells which of `events` (and of errors and hang-ups) hold, now and at each change, until the completion
   // that is_last.
   void watch(int descriptor, unsigned events, std::uint64_t tag);
-  // Completes once, when the descriptor is readable.
-  void wait_readable(int descriptor, std::uint64_t tag);
+  // Completes once, when the descriptor is readable. Of several rings that wait for one descriptor as shared,
+  // not all are told.
+  void wait_readable(int descriptor, std::uint64_t tag, bool is_shared = false);
   // Ends the operation with this tag; its last completion comes with the next enter().
   void cancel(std::uint64_t tag);
 

@@ -1,11 +1,17 @@
 #include "proxy/net/stream.hpp"
 
+#include "proxy/net/poller.hpp"
+
 #include <cerrno>
+#include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -58,6 +64,7 @@ tls::failure handshake_failure(const SSL* ssl, error_code code) {
 
 released_stream::released_stream(released_stream&& other) noexcept
     : descriptor(std::exchange(other.descriptor, -1)),
+      known(other.known),
       ssl(std::move(other.ssl)),
       peer(std::move(other.peer)) {}
 
@@ -65,6 +72,7 @@ released_stream& released_stream::operator=(released_stream&& other) noexcept {
   if (this != &other) {
     close();
     descriptor = std::exchange(other.descriptor, -1);
+    known = other.known;
     ssl = std::move(other.ssl);
     peer = std::move(other.peer);
   }
@@ -77,19 +85,102 @@ void released_stream::close() noexcept {
 }
 
 stream::stream(asio::any_io_executor executor, int descriptor)
-    : descriptor_(std::move(executor), prepare(descriptor)), peer_(peer_of(descriptor)) {}
+    : stream(std::move(executor), prepare(descriptor), peer_of(descriptor)) {}
+
+stream::stream(asio::any_io_executor executor, int descriptor, peer_address peer, poller* place)
+    : executor_(std::move(executor)), descriptor_(descriptor), place_(place), peer_(std::move(peer)) {}
+
+stream::stream(stream&& other) noexcept
+    : executor_(other.executor_),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      place_(other.place_),
+      known_(other.known_),
+      waiting_(std::move(other.waiting_)),
+      ssl_(std::move(other.ssl_)),
+      peer_(std::move(other.peer_)),
+      has_asked_(other.has_asked_) {
+  other.waiting_.reset();
+}
+
+stream& stream::operator=(stream&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  executor_ = other.executor_;
+  descriptor_ = std::exchange(other.descriptor_, -1);
+  place_ = other.place_;
+  known_ = other.known_;
+  waiting_ = std::move(other.waiting_);
+  other.waiting_.reset();
+  ssl_ = std::move(other.ssl_);
+  peer_ = std::move(other.peer_);
+  has_asked_ = other.has_asked_;
+  return *this;
+}
 
 stream::~stream() {
   close();
 }
 
+// The coroutine that waits, resumed by the place.
+struct stream::reader : awaited_read {
+  virtual void abandon(const asio::any_io_executor& on) = 0;
+};
+
+template <typename Handler>
+struct stream::reader_of final : stream::reader {
+  reader_of(stream& whose, Handler&& resumed) : of(whose), handler(std::move(resumed)) {}
+
+  void on_readable() override {
+    of.reader_ = nullptr;
+    Handler resumed = std::move(handler);
+    std::move(resumed)(error_code());
+  }
+  // Not inside the deadline's call, which the coroutine takes away when it goes on.
+  void abandon(const asio::any_io_executor& on) override {
+    of.reader_ = nullptr;
+    asio::post(on, [resumed = std::move(handler)]() mutable {
+      std::move(resumed)(error_code(asio::error::operation_aborted));
+    });
+  }
+
+  stream& of;
+  Handler handler;
+};
+
+asio::awaitable<error_code> stream::wait_in_place(deadline& until) {
+  const deadline::interruption interruption(until, [this] {
+    if (reader_ == nullptr) return;
+    if (const auto mine = place_->forget(descriptor_, known_, *reader_)) reader_->abandon(executor_);
+  });
+  const auto [ec] = co_await asio::async_initiate<decltype(values), void(error_code)>(
+      [this]<typename Handler>(Handler&& handler) {
+        auto made = std::make_unique<reader_of<std::decay_t<Handler>>>(*this, std::move(handler));
+        reader_ = made.get();
+        std::unique_ptr<awaited_read> one = std::move(made);
+        if (place_->await(descriptor_, known_, one)) reader_->abandon(executor_);
+      },
+      values);
+  if (ec && until.expired()) co_return asio::error::timed_out;
+  co_return ec;
+}
+
 asio::awaitable<error_code> stream::wait(wait_type what, deadline& until) {
   if (until.expired()) co_return asio::error::timed_out;
+  if (place_ != nullptr && what == wait_type::wait_read) co_return co_await wait_in_place(until);
+  if (!waiting_) {
+    waiting_.emplace(executor_);
+    error_code failed;
+    waiting_->assign(descriptor_, failed);
+    if (failed) {
+      waiting_.reset();
+      co_return failed;
+    }
+  }
   const deadline::interruption interruption(until, [this] {
     error_code ignored;
-    descriptor_.cancel(ignored);
+    waiting_->cancel(ignored);
   });
-  const auto [ec] = co_await descriptor_.async_wait(what, values);
+  const auto [ec] = co_await waiting_->async_wait(what, values);
   if (ec && until.expired()) co_return asio::error::timed_out;
   co_return ec;
 }
@@ -116,6 +207,23 @@ asio::awaitable<error_code> stream::after_ssl(int returned, deadline& until) {
   }
 }
 
+void stream::leave_reactor() noexcept {
+  if (!waiting_) return;
+  waiting_->release();
+  waiting_.reset();
+}
+
+boost::system::result<std::size_t> stream::read_now(std::span<std::byte> into) {
+  if (ssl_) return std::size_t{0};
+  for (;;) {
+    const ssize_t count = ::recv(descriptor_, into.data(), into.size(), 0);
+    if (count > 0) return static_cast<std::size_t>(count);
+    if (count == 0) return error_code(asio::error::eof);
+    if (errno == EAGAIN) return std::size_t{0};
+    if (errno != EINTR) return from_errno(errno);
+  }
+}
+
 asio::awaitable<boost::system::result<std::size_t>> stream::read_some(std::span<std::byte> into,
                                                                       deadline& until) {
   for (;;) {
@@ -129,7 +237,10 @@ asio::awaitable<boost::system::result<std::size_t>> stream::read_some(std::span<
       if (const error_code ec = co_await after_ssl(returned, until)) co_return ec;
       continue;
     }
-    const ssize_t count = ::recv(descriptor_.native_handle(), into.data(), into.size(), 0);
+    if (std::exchange(has_asked_, false)) {
+      if (const error_code ec = co_await wait(wait_type::wait_read, until)) co_return ec;
+    }
+    const ssize_t count = ::recv(descriptor_, into.data(), into.size(), 0);
     if (count > 0) co_return static_cast<std::size_t>(count);
     if (count == 0) co_return error_code(asio::error::eof);
     if (errno == EINTR) continue;
@@ -152,8 +263,9 @@ asio::awaitable<error_code> stream::write_all(std::span<const std::byte> bytes, 
       if (const error_code ec = co_await after_ssl(returned, until)) co_return ec;
       continue;
     }
-    const ssize_t count = ::send(descriptor_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count >= 0) {
+      has_asked_ = true;
       bytes = bytes.subspan(static_cast<std::size_t>(count));
       continue;
     }
@@ -167,7 +279,7 @@ asio::awaitable<error_code> stream::write_all(std::span<const std::byte> bytes, 
 asio::awaitable<boost::system::result<std::byte>> stream::peek(deadline& until) {
   for (;;) {
     std::byte first{};
-    const ssize_t count = ::recv(descriptor_.native_handle(), &first, 1, MSG_PEEK);
+    const ssize_t count = ::recv(descriptor_, &first, 1, MSG_PEEK);
     if (count == 1) co_return first;
     if (count == 0) co_return error_code(asio::error::eof);
     if (errno == EINTR) continue;
@@ -190,7 +302,7 @@ asio::awaitable<tls::failure> stream::shake_hands(deadline& until) {
 
 asio::awaitable<tls::failure> stream::accept_tls(tls::context_ptr context, deadline& until) {
   ssl_.reset(SSL_new(context->native()));
-  if (!ssl_ || SSL_set_fd(ssl_.get(), descriptor_.native_handle()) != 1)
+  if (!ssl_ || SSL_set_fd(ssl_.get(), descriptor_) != 1)
     co_return tls::failure{"cannot begin TLS: " + tls::take_errors()};
   SSL_set_accept_state(ssl_.get());
   co_return co_await shake_hands(until);
@@ -199,7 +311,7 @@ asio::awaitable<tls::failure> stream::accept_tls(tls::context_ptr context, deadl
 asio::awaitable<tls::failure> stream::connect_tls(tls::context_ptr context, std::string host,
                                                   config::tls_mode mode, deadline& until) {
   ssl_.reset(SSL_new(context->native()));
-  if (!ssl_ || SSL_set_fd(ssl_.get(), descriptor_.native_handle()) != 1)
+  if (!ssl_ || SSL_set_fd(ssl_.get(), descriptor_) != 1)
     co_return tls::failure{"cannot begin TLS: " + tls::take_errors()};
   SSL_set_connect_state(ssl_.get());
 
@@ -220,29 +332,30 @@ asio::awaitable<tls::failure> stream::connect_tls(tls::context_ptr context, std:
 }
 
 bool stream::peer_has_closed() const {
-  // native_handle() is not const, and changes nothing.
-  pollfd asked{const_cast<boost::asio::posix::stream_descriptor&>(descriptor_).native_handle(), POLLRDHUP, 0};
+  pollfd asked{descriptor_, POLLRDHUP, 0};
   return ::poll(&asked, 1, 0) > 0;
 }
 
 released_stream stream::release() {
+  leave_reactor();
   released_stream released;
-  released.peer = peer_;
+  released.peer = std::move(peer_);
   released.ssl = std::move(ssl_);
-  released.descriptor = descriptor_.release();
+  released.known = known_;
+  released.descriptor = std::exchange(descriptor_, -1);
   return released;
 }
 
 void stream::close() noexcept {
-  if (!descriptor_.is_open()) return;
+  if (descriptor_ < 0) return;
   if (ssl_) {
     ERR_clear_error();
     if (SSL_is_init_finished(ssl_.get())) SSL_shutdown(ssl_.get());
     ERR_clear_error();
     ssl_.reset();
   }
-  error_code ignored;
-  descriptor_.close(ignored);
+  leave_reactor();
+  ::close(std::exchange(descriptor_, -1));
 }
 
 }  // namespace tidegate::net

@@ -24,10 +24,13 @@
 
 namespace tidegate::net {
 
+class poller;
+
 // A stream that has left Asio: non-blocking, owned, in no event loop. Closes its descriptor when destroyed.
 struct released_stream {
   int descriptor = -1;
-  tls::ssl_ptr ssl;  // null without TLS; bytes may be pending in it (SSL_has_pending)
+  bool known = false;  // to the poller that its stream waited in
+  tls::ssl_ptr ssl;    // null without TLS; bytes may be pending in it (SSL_has_pending)
   peer_address peer;
 
   released_stream() = default;
@@ -44,13 +47,19 @@ class stream {
  public:
   // Takes over a connected socket: non-blocking from here on, TCP_NODELAY and keepalive on when it is TCP.
   stream(boost::asio::any_io_executor executor, int descriptor);
-  stream(stream&&) noexcept = default;
-  stream& operator=(stream&&) noexcept = default;
+  // The same, of a socket that is so already, as a listener's are. It waits for the client in `place`, the
+  // poller of the executor's thread, which outlives it.
+  stream(boost::asio::any_io_executor executor, int descriptor, peer_address peer, poller* place = nullptr);
+  stream(stream&& other) noexcept;
+  stream& operator=(stream&& other) noexcept;
   ~stream();
 
-  boost::asio::any_io_executor get_executor() { return descriptor_.get_executor(); }
+  const boost::asio::any_io_executor& get_executor() const { return executor_; }
   const peer_address& peer() const { return peer_; }
-  bool is_open() const { return descriptor_.is_open(); }
+  bool is_open() const { return descriptor_ >= 0; }
+
+  // What can be read without waiting: 0 when nothing can, or when that isn't known (TLS).
+  boost::system::result<std::size_t> read_now(std::span<std::byte> into);
 
   // At least one byte; eof when the peer has closed (with or without a TLS close notify).
   boost::asio::awaitable<boost::system::result<std::size_t>> read_some(std::span<std::byte> into,
@@ -77,14 +86,28 @@ class stream {
   void close() noexcept;
 
  private:
+  struct reader;
+  template <typename Handler>
+  struct reader_of;
+
+  void leave_reactor() noexcept;
+  boost::asio::awaitable<boost::system::error_code> wait_in_place(deadline& until);
   boost::asio::awaitable<boost::system::error_code> wait(boost::asio::posix::descriptor_base::wait_type what,
                                                          deadline& until);
   boost::asio::awaitable<boost::system::error_code> after_ssl(int returned, deadline& until);
   boost::asio::awaitable<tls::failure> shake_hands(deadline& until);
 
-  boost::asio::posix::stream_descriptor descriptor_;
+  boost::asio::any_io_executor executor_;
+  int descriptor_ = -1;
+  poller* place_ = nullptr;
+  bool known_ = false;        // to the place
+  reader* reader_ = nullptr;  // that waits there
+  // The same descriptor in Asio's reactor, for the waits that the place does not do. Many a stream needs
+  // none: Asio knows of it only after the first.
+  std::optional<boost::asio::posix::stream_descriptor> waiting_;
   tls::ssl_ptr ssl_;
   peer_address peer_;
+  bool has_asked_ = false;  // something was written since the last read: the answer takes a while
 };
 
 // Where a server is reached: a host (name or address) and port, or the folder of a unix socket ('/…' or

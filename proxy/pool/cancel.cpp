@@ -2,6 +2,7 @@
 
 #include "protocol/startup.hpp"
 #include "protocol/writer.hpp"
+#include "proxy/net/random_bytes.hpp"
 #include "proxy/pool/server_connection.hpp"
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <vector>
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 
 namespace tidegate::pool {
 namespace {
@@ -24,11 +24,6 @@ namespace asio = boost::asio;
 constexpr std::size_t shard_count = 64;
 constexpr std::size_t long_key_size = 32;
 constexpr std::byte key_layout{1};
-
-void system_random(std::span<std::byte> into) {
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(into.data()), static_cast<int>(into.size())) != 1)
-    throw std::runtime_error("the system has no random bytes");
-}
 
 bool same_key(protocol::bytes a, protocol::bytes b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
@@ -255,12 +250,12 @@ cancel_registry::cancel_registry(gateway_identity identity, random_source random
 
 cancel_registry::cancel_registry(gateway_identity identity, random_source random, limits bounds)
     : identity_(identity),
-      random_(random ? std::move(random) : random_source(system_random)),
+      random_(random ? std::move(random) : random_source(net::random_bytes)),
       limits_(std::move(bounds)),
       shards_(std::make_unique<shards>()) {
   assert(identity_.id_bits <= 16);
   std::array<std::byte, 8> seed;
-  system_random(seed);
+  net::random_bytes(seed);
   misses_ = std::make_unique<miss_limiter>(limits_, protocol::load_uint64(seed.data()));
 }
 

@@ -36,13 +36,17 @@ struct parameter {
 struct scram_identity {
   protocol::scram_keys keys;
   protocol::scram_secret secret;  // that the client was checked with
+  bool operator==(const scram_identity&) const = default;
 };
 
 // How the gateway proves itself to the server.
-struct no_credentials {};  // trust, peer, or the endpoint's client certificate
+struct no_credentials {  // trust, peer, or the endpoint's client certificate
+  bool operator==(const no_credentials&) const = default;
+};
 struct password {
   std::string text;  // as it is, or as PostgreSQL's md5 hash ("md5" and 32 digits), which serves where the
                      // server wants md5
+  bool operator==(const password&) const = default;
 };
 // The server authenticates the client (method passthrough). With TLS to the client the gateway asks it for
 // the password when the server wants one, and keeps it no longer than the exchange; without,
@@ -50,6 +54,7 @@ struct password {
 // anybody. After a login the client still waits for AuthenticationOk.
 struct passthrough {
   net::message_stream* client;
+  bool operator==(const passthrough&) const = default;
 };
 using credentials = std::variant<no_credentials, password, scram_identity, passthrough>;
 

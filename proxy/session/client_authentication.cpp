@@ -6,6 +6,7 @@
 #include "protocol/scram.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
+#include "proxy/net/random_bytes.hpp"
 #include "proxy/net/slow_work.hpp"
 
 #include <algorithm>
@@ -16,7 +17,6 @@
 #include <variant>
 
 #include <boost/asio/error.hpp>
-#include <openssl/rand.h>
 
 namespace tidegate::session {
 namespace {
@@ -39,11 +39,6 @@ handshake_failure violation(std::string message, std::string detail = {}) {
   return fail(reason::violation, sqlstate::protocol_violation, std::move(message), std::move(detail));
 }
 
-void fill_with_random(std::span<std::byte> into) {
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(into.data()), static_cast<int>(into.size())) != 1)
-    throw std::runtime_error("the system has no random bytes");
-}
-
 template <typename Message>
 protocol::byte_buffer encoded(const Message& message) {
   protocol::byte_buffer out;
@@ -56,7 +51,7 @@ protocol::byte_buffer encoded(const Message& message) {
 protocol::scram_secret derive_secret(std::string_view password) {
   protocol::scram_challenge challenge;
   challenge.salt.resize(16);
-  fill_with_random(challenge.salt);
+  net::random_bytes(challenge.salt);
   challenge.iterations = protocol::default_scram_iterations;
   const protocol::scram_keys keys = protocol::derive_scram_keys(password, challenge);
   return protocol::make_scram_secret(keys, std::move(challenge));
@@ -213,7 +208,7 @@ asio::awaitable<client_authentication::outcome> client_authentication::check_scr
   }
   offer.mechanisms.push_back(protocol::scram_sha_256);
   std::array<std::byte, 18> random;
-  fill_with_random(random);
+  net::random_bytes(random);
   protocol::scram_server exchange(secret, is_known, protocol::encode_base64(random), std::move(binding));
 
   protocol::bytes body;
@@ -258,7 +253,7 @@ asio::awaitable<client_authentication::outcome> client_authentication::check_scr
 asio::awaitable<client_authentication::outcome> client_authentication::check_md5(
     const protocol::stored_password* known, bool may_log_in) {
   protocol::authentication_md5_password request;
-  fill_with_random(request.salt);
+  net::random_bytes(request.salt);
   if (auto failure = co_await send(encoded(request))) co_return failure;
   protocol::bytes body;
   if (auto failure = co_await read_answer(body)) co_return failure;

@@ -114,9 +114,12 @@ class client_handshake {
 
   // Up to the packet that says what the client wants.
   asio::awaitable<outcome> begin() {
-    const auto first = co_await channel().transport().peek(until_);
-    if (!first) co_return lost(first.error());
-    const bool is_direct = *first == tls_handshake_record && offers_tls();
+    bool is_direct = false;
+    if (offers_tls()) {
+      const auto first = co_await channel().transport().peek(until_);
+      if (!first) co_return lost(first.error());
+      is_direct = *first == tls_handshake_record;
+    }
     if (is_direct) {
       if (auto failure = co_await begin_tls()) co_return failure;
       if (!net::tls::negotiated_postgresql(channel().transport().ssl()))
@@ -125,19 +128,28 @@ class client_handshake {
     }
     bool may_ask_for_tls = !is_direct;
     bool may_ask_for_gss = !is_direct;
+    // Most clients have sent it by now.
+    if (const auto ec = channel().read_what_is_there()) co_return lost(ec);
     for (;;) {
-      const auto packet = co_await channel().read_startup(until_);
+      auto packet = channel().startup_at_hand();
+      if (packet && !*packet) {
+        const auto awaited = co_await channel().read_startup(until_);
+        if (awaited)
+          packet = *awaited;
+        else
+          packet = awaited.error();
+      }
       if (!packet) {
         handshake_failure failure = lost(packet.error());
         // Whoever sends no startup packet at all does not speak the protocol, and is not answered in it.
         if (failure.why == reason::violation) failure.sqlstate.clear();
         co_return failure;
       }
-      const auto decoded = protocol::decode_startup_packet(packet->body);
+      const auto decoded = protocol::decode_startup_packet((*packet)->body);
       if (!decoded) {
         handshake_failure failure = fail(reason::violation, sqlstate::protocol_violation,
                                          "invalid startup packet layout", decoded.error().message());
-        if (protocol::is_cancel_request(packet->body)) failure.sqlstate.clear();
+        if (protocol::is_cancel_request((*packet)->body)) failure.sqlstate.clear();
         co_return failure;
       }
       if (std::holds_alternative<protocol::ssl_request>(*decoded)) {

@@ -596,7 +596,8 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
   ended_ = true;
   if (!core_.inside_server_message()) {
     if (!sqlstate.empty()) on_.poller.send(client_, fatal(sqlstate, message));
-    on_.poller.shut_down_sending(client_);  // TLS is told that this is the end
+    // For the last words to arrive, and for TLS to be told that this is the end. Otherwise closing does.
+    if (!sqlstate.empty() || client_.stream().ssl) on_.poller.shut_down_sending(client_);
   }
   metrics_.user->clients[counted_as_].sub();
   metrics_.database->client_disconnections[why].add();

@@ -50,7 +50,7 @@ struct session_start {
   pool::value_set server_parameters;  // as the client is greeted with
   char transaction_status = 'I';
   pool::cancel_registration cancel;
-  std::optional<control::control_target> control;  // none: the gateway has no facts of this database
+  control::control_target_ptr control;  // null: the gateway has no facts of this database
   metrics::session_metrics metrics;
   core::schema_epoch_ptr schema;    // of the database on its server
   std::shared_ptr<void> admission;  // its places in the limits; given back when the session ends
@@ -100,7 +100,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   pool::pooled_server& server() { return *server_; }
   // Null in session mode.
   session::lending* lent() { return lent_.get(); }
-  const std::optional<control::control_target>& control() const { return control_; }
+  const control::control_target_ptr& control() const { return control_; }
   core::session& state() { return core_; }
 
   // Everything sent to the server before has been answered, and the server's bytes are ours from here. Inside
@@ -208,7 +208,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   pool::pooled_server_ptr server_;  // null: none is lent now
   std::unique_ptr<lending> lent_;   // null in session mode
   pool::cancel_registration cancel_;
-  std::optional<control::control_target> control_;
+  control::control_target_ptr control_;
   metrics::session_metrics metrics_;
   metrics::client_state counted_as_ = metrics::client_state::idle;
   std::shared_ptr<void> admission_;

@@ -6,13 +6,15 @@
 
 namespace tidegate::session {
 
-protocol::byte_buffer greet(const accepted_client& client, protocol::bytes notices,
+protocol::byte_buffer greet(const accepted_client& client, protocol::bytes before,
                             const std::vector<pool::parameter>& parameters, char transaction_status,
                             const pool::cancel_registration& cancel) {
-  protocol::byte_buffer out = client.welcome;
+  protocol::byte_buffer out;
+  out.reserve(client.welcome.size() + before.size() + 128);
+  out = client.welcome;
   protocol::writer to(out);
   encode(to, protocol::authentication_ok{});
-  to.raw(notices);
+  to.raw(before);
   for (const pool::parameter& each : parameters)
     encode(to, protocol::parameter_status{each.name, each.value});
   if (cancel) encode(to, protocol::backend_key_data{cancel.pid(), cancel.key()});

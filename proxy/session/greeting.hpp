@@ -9,8 +9,9 @@
 
 namespace tidegate::session {
 
-// Without a registration (the server sent no key) there is no BackendKeyData.
-protocol::byte_buffer greet(const accepted_client& client, protocol::bytes notices,
+// `before`: messages that go in front of the parameters, such as the server's notices. Without a registration
+// (the server sent no key) there is no BackendKeyData.
+protocol::byte_buffer greet(const accepted_client& client, protocol::bytes before,
                             const std::vector<pool::parameter>& parameters, char transaction_status,
                             const pool::cancel_registration& cancel);
 

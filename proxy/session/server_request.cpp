@@ -3,7 +3,6 @@
 #include <utility>
 
 namespace tidegate::session {
-namespace {
 
 pool::credentials credentials_of(accepted_client& client, const config::database_settings& database) {
   if (client.method == config::auth_method::passthrough) return pool::passthrough{&client.channel};
@@ -14,8 +13,6 @@ pool::credentials credentials_of(accepted_client& client, const config::database
   if (client.scram) return *client.scram;
   return pool::no_credentials{};
 }
-
-}  // namespace
 
 pool::login_request request_for(accepted_client& client, const config::database_settings& database,
                                 pool::server_endpoint_ptr endpoint) {

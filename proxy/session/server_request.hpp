@@ -11,10 +11,12 @@
 
 namespace tidegate::session {
 
-// The client must stay where it is while the login runs (passthrough asks it). Credentials, in this order:
-// the client's own by passthrough, whatever the database says (nobody else has checked them); `server_auth`
-// of the database; a password or md5 hash that the gateway stores for the user; the keys of the client's
-// SCRAM exchange; none.
+// In this order: the client's own by passthrough, whatever the database says (nobody else has checked them);
+// `server_auth` of the database; a password or md5 hash that the gateway stores for the user; the keys of the
+// client's SCRAM exchange; none.
+pool::credentials credentials_of(accepted_client& client, const config::database_settings& database);
+
+// The client must stay where it is while the login runs (passthrough asks it).
 pool::login_request request_for(accepted_client& client, const config::database_settings& database,
                                 pool::server_endpoint_ptr endpoint);
 

@@ -51,10 +51,11 @@ std::string numbered(std::size_t size) {
 // A channel in the poller and, at its other end, a socket of the test's own that never blocks.
 class connection final : public channel_handler {
  public:
-  connection(poller& on, std::pair<int, int> ends) : peer(ends.second), on_(on) {
+  connection(poller& on, std::pair<int, int> ends, bool known = false) : peer(ends.second), on_(on) {
     for (const int one : {ends.first, ends.second}) ::fcntl(one, F_SETFL, ::fcntl(one, F_GETFL) | O_NONBLOCK);
     released_stream stream;
     stream.descriptor = ends.first;
+    stream.known = known;
     end.emplace(*this, std::move(stream));
     on_.add(*end);
   }
@@ -675,6 +676,124 @@ TEST_P(a_poller, gives_a_channel_whose_peer_has_gone_and_its_end_is_found_again)
   until([&] { return c.got == "last words" && (c.ended || c.error); });
   other->remove(*c.end);
   c.end.reset();
+}
+
+// ---- descriptors that are no channels yet ----
+
+struct noted_read final : awaited_read {
+  explicit noted_read(std::function<void()> what) : when_readable(std::move(what)) {}
+  void on_readable() override { when_readable(); }
+  std::function<void()> when_readable;
+};
+
+TEST_P(a_poller, tells_once_that_a_descriptor_is_readable_and_again_when_asked_again) {
+  for (const auto& ends : {testing::tcp_pair(), unix_pair()}) {
+    int told = 0;
+    bool known = false;
+    const auto await = [&] {
+      std::unique_ptr<awaited_read> reader = std::make_unique<noted_read>([&] { ++told; });
+      ASSERT_FALSE(poller_->await(ends.first, known, reader));
+      ASSERT_EQ(reader, nullptr);
+    };
+    await();
+    settle();
+    EXPECT_EQ(told, 0);
+    ASSERT_EQ(::send(ends.second, "x", 1, MSG_NOSIGNAL), 1);
+    until([&] { return told == 1; });
+    settle();
+    EXPECT_EQ(told, 1);
+    await();  // what is there already is told too
+    until([&] { return told == 2; });
+    char byte = 0;
+    ASSERT_EQ(::recv(ends.first, &byte, 1, 0), 1);
+    await();
+    settle();
+    EXPECT_EQ(told, 2);
+    ::close(ends.second);
+    until([&] { return told == 3; });
+    ::close(ends.first);
+  }
+}
+
+TEST_P(a_poller, makes_a_channel_of_a_descriptor_that_was_waited_for) {
+  const auto ends = testing::tcp_pair();
+  bool known = false, told = false;
+  std::unique_ptr<awaited_read> reader = std::make_unique<noted_read>([&] { told = true; });
+  ASSERT_FALSE(poller_->await(ends.first, known, reader));
+  ASSERT_EQ(::send(ends.second, "first", 5, MSG_NOSIGNAL), 5);
+  until([&] { return told; });
+  connection c(*poller_, ends, known);
+  until([&] { return c.got == "first"; });
+  c.peer_sends(" second");
+  until([&] { return c.got == "first second"; });
+  // Another poller knows nothing of what this one has met.
+  auto second = make_poller(other_context);
+  bool released = false;
+  poller_->release(*c.end, [&](auto) { released = true; });
+  until([&] { return released; });
+  second->add(*c.end);
+  c.peer_sends(" third");
+  until([&] { return c.got == "first second third"; });
+  second->remove(*c.end);
+  c.end.reset();
+  settle();
+}
+
+TEST_P(a_poller, forgets_who_waited_and_the_descriptors_number_may_be_anothers) {
+  const auto ends = testing::tcp_pair();
+  bool known = false, told = false;
+  std::unique_ptr<awaited_read> reader = std::make_unique<noted_read>([&] { told = true; });
+  awaited_read& waited = *reader;
+  ASSERT_FALSE(poller_->await(ends.first, known, reader));
+  settle();
+  ASSERT_EQ(poller_->forget(ends.first, known, waited).get(), &waited);
+  ASSERT_EQ(::send(ends.second, "x", 1, MSG_NOSIGNAL), 1);
+  settle();
+  EXPECT_FALSE(told);
+  // … and can be waited for anew.
+  reader = std::make_unique<noted_read>([&] { told = true; });
+  ASSERT_FALSE(poller_->await(ends.first, known, reader));
+  until([&] { return told; });
+  ::close(ends.first);
+  ::close(ends.second);
+}
+
+TEST_P(a_poller, forgets_one_whose_news_is_in_the_batch_at_hand) {
+  const auto first = testing::tcp_pair(), second = testing::tcp_pair();
+  bool knows_first = false, knows_second = false;
+  awaited_read *waits_first = nullptr, *waits_second = nullptr;
+  int told = 0;
+  const auto await = [&](int descriptor, bool& known, awaited_read*& mine, std::function<void()> forget) {
+    std::unique_ptr<awaited_read> reader = std::make_unique<noted_read>([&told, forget = std::move(forget)] {
+      ++told;
+      forget();
+    });
+    mine = reader.get();
+    ASSERT_FALSE(poller_->await(descriptor, known, reader));
+  };
+  await(first.first, knows_first, waits_first,
+        [&] { poller_->forget(second.first, knows_second, *waits_second); });
+  await(second.first, knows_second, waits_second,
+        [&] { poller_->forget(first.first, knows_first, *waits_first); });
+  for (const int peer : {first.second, second.second}) ASSERT_EQ(::send(peer, "x", 1, MSG_NOSIGNAL), 1);
+  until([&] { return told != 0; });
+  settle();
+  EXPECT_EQ(told, 1);
+  for (const int each : {first.first, first.second, second.first, second.second}) ::close(each);
+}
+
+TEST_P(a_poller, takes_who_waits_along_when_it_ends) {
+  const auto ends = testing::tcp_pair();
+  bool known = false;
+  const auto held = std::make_shared<int>();
+  std::unique_ptr<awaited_read> reader = std::make_unique<noted_read>([held] {});
+  ASSERT_FALSE(poller_->await(ends.first, known, reader));
+  settle();
+  EXPECT_EQ(held.use_count(), 2);
+  poller_.reset();
+  EXPECT_EQ(held.use_count(), 1);
+  ::close(ends.first);
+  ::close(ends.second);
 }
 
 TEST_P(a_poller, ends_with_channels_still_in_it) {

@@ -1,13 +1,22 @@
 #include "proxy/net/stream.hpp"
 
 #include "protocol/bytes.hpp"
+#include "proxy/net/poller.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/coroutines.hpp"
 
 #include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 
+#include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,6 +101,103 @@ TEST(stream, leaves_a_peeked_byte_where_it_is) {
   run(of.context, write_text(of.right, "ab", of.until));
   EXPECT_EQ(*run(of.context, of.left.peek(of.until)), std::byte{'a'});
   EXPECT_EQ(run(of.context, read_text(of.left, 2, of.until)), "ab");
+}
+
+// ---- in a thread's poller ----
+
+struct a_stream_in_a_place : ::testing::TestWithParam<relay> {
+  void SetUp() override {
+    if (GetParam() == relay::io_uring) {
+      if (const std::string obstacle = io_uring_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+    }
+    place = GetParam() == relay::io_uring ? make_io_uring_poller(context) : make_epoll_poller(context);
+    ::fcntl(sockets.first, F_SETFL, ::fcntl(sockets.first, F_GETFL) | O_NONBLOCK);  // as accepted ones are
+    left.emplace(context.get_executor(), sockets.first, peer_of(sockets.first), place.get());
+  }
+  // What the poller resumes is no handler of the context's.
+  template <typename T>
+  T finish(testing::running<T>& task) {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!task.is_over()) {
+      if (std::chrono::steady_clock::now() - begin > testing::patience)
+        throw std::runtime_error("it is stuck");
+      turn();
+    }
+    return task.take();
+  }
+  void turn() {
+    context.restart();
+    context.run_for(std::chrono::milliseconds(1));
+  }
+
+  boost::asio::io_context context{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
+  std::pair<int, int> sockets = testing::tcp_pair();
+  std::unique_ptr<poller> place;
+  std::optional<stream> left;
+  stream right{context.get_executor(), sockets.second};
+  deadline until{context.get_executor(), long_enough};
+};
+
+INSTANTIATE_TEST_SUITE_P(, a_stream_in_a_place, ::testing::Values(relay::epoll, relay::io_uring),
+                         [](const auto& of) {
+                           return of.param == relay::epoll ? "on_epoll" : "on_io_uring";
+                         });
+
+TEST_P(a_stream_in_a_place, waits_there_as_often_as_it_takes) {
+  std::string expected;
+  testing::running<std::string> reading(context, read_text(*left, 30, until));
+  for (int i = 0; i < 10; ++i) {
+    turn();
+    EXPECT_FALSE(reading.is_over());
+    expected += "abc";
+    ASSERT_EQ(::send(sockets.second, "abc", 3, MSG_NOSIGNAL), 3);
+  }
+  EXPECT_EQ(finish(reading), expected);
+}
+
+TEST_P(a_stream_in_a_place, finds_an_answer_that_came_before_it_waited) {
+  deadline second(context.get_executor(), long_enough);
+  testing::running<void> asking(context, write_text(*left, "question", second));
+  finish(asking);
+  ASSERT_EQ(::send(sockets.second, "answer", 6, MSG_NOSIGNAL), 6);
+  for (int i = 0; i < 20; ++i) turn();
+  testing::running<std::string> reading(context, read_text(*left, 6, until));
+  EXPECT_EQ(finish(reading), "answer");
+}
+
+TEST_P(a_stream_in_a_place, stops_waiting_when_the_deadline_passes_and_may_wait_again) {
+  testing::running<std::string> reading(context, read_text(*left, 1, until));
+  turn();
+  until.expire();
+  EXPECT_EQ(finish(reading), " <" + error_code(boost::asio::error::timed_out).message() + ">");
+  deadline another(context.get_executor(), long_enough);
+  testing::running<std::string> again(context, read_text(*left, 1, another));
+  turn();
+  ASSERT_EQ(::send(sockets.second, "x", 1, MSG_NOSIGNAL), 1);
+  EXPECT_EQ(finish(again), "x");
+}
+
+TEST_P(a_stream_in_a_place, tells_that_the_peer_has_closed) {
+  testing::running<std::string> reading(context, read_text(*left, 1, until));
+  turn();
+  right.close();
+  EXPECT_EQ(finish(reading), " <" + error_code(boost::asio::error::eof).message() + ">");
+}
+
+TEST_P(a_stream_in_a_place, can_be_left_waiting_when_the_thread_ends) {
+  auto waits = [](stream mine) -> boost::asio::awaitable<void> {
+    deadline far(mine.get_executor(), std::chrono::hours(1));
+    std::array<std::byte, 1> buffer;
+    co_await mine.read_some(buffer, far);
+    ADD_FAILURE();
+  };
+  boost::asio::co_spawn(context, waits(std::move(*left)), boost::asio::detached);
+  turn();
+  place.reset();
+  turn();  // Asio unwinds coroutines in a turn of their own
+  char byte = 0;
+  EXPECT_EQ(::recv(sockets.second, &byte, 1, MSG_DONTWAIT), 0);
 }
 
 TEST(stream, survives_a_write_to_a_peer_that_is_gone) {
