@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
 
   tidegate::cli::check_options checked;
   CLI::App* check = app.add_subcommand("check", "judge the statements of SQL files without running them");
-  check->add_option("--format", checked.format, "text | json | github")->capture_default_str();
+  check->add_option("--format", checked.format, "text | json | sarif | github")->capture_default_str();
   check->add_option("--server-version", checked.server_version, "the version the SQL is meant for: 15, 14.2");
   check->add_option("--database", checked.database, "URI of a database to take facts from");
   check->add_option("--config", checked.config, "configuration whose policies apply");

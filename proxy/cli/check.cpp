@@ -173,6 +173,7 @@ std::optional<report_format> parse_format(std::string_view text) {
   if (text == "text") return report_format::text;
   if (text == "json") return report_format::json;
   if (text == "github") return report_format::github;
+  if (text == "sarif") return report_format::sarif;
   return std::nullopt;
 }
 
@@ -201,8 +202,7 @@ std::optional<question> read_question(const check_options& options, std::ostream
   question asked;
   const auto format = parse_format(options.format);
   if (!format) {
-    err << "tidegate check: --format " << options.format << ": expected text, json or github"
-        << (options.format == "sarif" ? " (sarif is not available yet)" : "") << '\n';
+    err << "tidegate check: --format " << options.format << ": expected text, json, sarif or github\n";
     return std::nullopt;
   }
   asked.format = *format;

@@ -23,7 +23,7 @@ struct reported_file;
 
 // As they stand on the command line; empty: not given.
 struct check_options {
-  std::string format = "text";       // text | json | github
+  std::string format = "text";       // text | json | sarif | github
   std::string server_version{};      // "15", "14.2" or server_version_num
   std::string database{};            // connection URI or keywords
   std::string config{};              // file whose policies apply

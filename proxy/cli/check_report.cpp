@@ -1,9 +1,14 @@
 #include "proxy/cli/check_report.hpp"
 
+#include "policies/registry.hpp"
+#include "policies/rule.hpp"
 #include "proxy/log/json.hpp"
+#include "proxy/version.hpp"
 
 #include <cstddef>
+#include <map>
 #include <ostream>
+#include <string>
 #include <string_view>
 
 namespace tidegate::cli {
@@ -129,6 +134,102 @@ void print_github(std::ostream& out, const std::vector<reported_file>& files) {
             << "::" << escaped(finding.message + "\n" + finding.detail + "\n" + finding.hint, false) << '\n';
 }
 
+// https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+class sarif_log {
+ public:
+  void add(const std::string& file, const reported_finding& finding) {
+    begin_item(results_);
+    results_ += "{\"ruleId\":";
+    log::append_json_string(results_, finding.rule);
+    results_ += ",\"ruleIndex\":" + std::to_string(index_of(finding.rule));
+    append_member(results_, "level", finding.action == verdict::warn ? "warning" : "error");
+    results_ += ",\"message\":";
+    append_text(results_, text_of(finding));
+    results_ += ",\"locations\":[{\"physicalLocation\":{\"artifactLocation\":{\"uri\":";
+    log::append_json_string(results_, uri_of(file));
+    results_ += "},\"region\":{\"startLine\":" + std::to_string(finding.line) +
+                ",\"startColumn\":" + std::to_string(finding.column) + "}}}]";
+    results_ += ",\"properties\":{\"action\":";
+    log::append_json_string(results_, policies::name(finding.action));
+    append_member(results_, "lock", finding.lock);
+    results_ += ",\"relations\":";
+    append_list(results_, finding.relations);
+    results_ += ",\"steps\":";
+    append_list(results_, finding.steps);
+    results_ += "}}";
+  }
+
+  void print(std::ostream& out) const {
+    out << "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{"
+           "\"tool\":{\"driver\":{\"name\":\"tidegate\",\"version\":\""
+        << version << "\",\"rules\":[" << rules_
+        << "]}},\"columnKind\":\"unicodeCodePoints\",\"results\":[" << results_ << "]}]}\n";
+  }
+
+ private:
+  static void begin_item(std::string& list) {
+    if (!list.empty()) list += ',';
+  }
+
+  static void append_text(std::string& out, std::string_view text) {
+    out += "{\"text\":";
+    log::append_json_string(out, text);
+    out += '}';
+  }
+
+  static std::string text_of(const reported_finding& finding) {
+    std::string text = finding.message;
+    for (const std::string* part : {&finding.detail, &finding.hint}) {
+      if (!part->empty()) text += "\n" + *part;
+    }
+    return text;
+  }
+
+  // A path as a relative reference; standard input has no better name than "-".
+  static std::string uri_of(std::string_view file) {
+    static constexpr std::string_view plain =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/!$&'()*+,;=@";
+    static constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string uri;
+    for (const char c : file) {
+      if (plain.find(c) != std::string_view::npos) {
+        uri += c;
+        continue;
+      }
+      const auto byte = static_cast<unsigned char>(c);
+      uri += {'%', digits[byte >> 4], digits[byte & 15]};
+    }
+    return uri;
+  }
+
+  std::size_t index_of(const std::string& id) {
+    const auto [at, is_new] = indices_.try_emplace(id, indices_.size());
+    if (!is_new) return at->second;
+    begin_item(rules_);
+    rules_ += "{\"id\":";
+    log::append_json_string(rules_, id);
+    if (const policies::rule* rule = policies::find_rule(id)) {
+      rules_ += ",\"shortDescription\":";
+      append_text(rules_, rule->summary);
+      rules_ += ",\"help\":";
+      append_text(rules_, "docs/rules/" + id + ".md");
+    }
+    rules_ += '}';
+    return at->second;
+  }
+
+  std::map<std::string, std::size_t> indices_;
+  std::string rules_, results_;
+};
+
+void print_sarif(std::ostream& out, const std::vector<reported_file>& files) {
+  sarif_log made;
+  for (const auto& file : files)
+    for (const auto& statement : file.statements)
+      for (const auto& finding : statement.findings) made.add(file.file, finding);
+  made.print(out);
+}
+
 }  // namespace
 
 void print_report(std::ostream& out, report_format format, const std::vector<reported_file>& files) {
@@ -139,6 +240,8 @@ void print_report(std::ostream& out, report_format format, const std::vector<rep
       return print_text(out, files);
     case report_format::github:
       return print_github(out, files);
+    case report_format::sarif:
+      return print_sarif(out, files);
   }
 }
 

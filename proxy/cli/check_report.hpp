@@ -1,5 +1,5 @@
 #pragma once
-// What `tidegate check` found, and the three ways to print it.
+// What `tidegate check` found, and the ways to print it.
 
 #include "policies/verdict.hpp"
 
@@ -32,10 +32,11 @@ struct reported_file {
   std::vector<reported_statement> statements;
 };
 
-enum class report_format { text, json, github };
+enum class report_format { text, json, github, sarif };
 
 // json: one object, as the contract has it (docs/index.md). text: one paragraph per finding and a last line
-// that counts. github: one workflow command per finding.
+// that counts. github: one workflow command per finding. sarif: one log of SARIF 2.1.0, as code scanning takes
+// it; its rules are all those that a finding is about.
 void print_report(std::ostream& out, report_format format, const std::vector<reported_file>& files);
 
 }  // namespace tidegate::cli

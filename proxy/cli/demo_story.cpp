@@ -255,7 +255,13 @@ class story {
         "http://" + places_.address + ":" + std::to_string(places_.http_port) + "/metrics";
     to_.line("$ curl -s " + url + " | sed -n 's/^" + std::string(metric_prefix) + "//p'",
              screen::tone::faint);
-    const std::string page = co_await read_metrics(places_.address, places_.http_port);
+    // A statement is counted a moment after its answer has gone out, and the last was a rewritten one.
+    std::string page;
+    for (int tries = 0; tries < 20; ++tries) {
+      page = co_await read_metrics(places_.address, places_.http_port);
+      if (page.find("action=\"rewrite\"") != std::string::npos) break;
+      co_await pause(std::chrono::milliseconds(50));
+    }
     std::string_view rest = page;
     std::size_t shown = 0;
     while (!rest.empty()) {

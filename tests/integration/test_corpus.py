@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -169,3 +170,28 @@ def test_by_the_text_alone(case, without_database):
             assert "Lacked fact: " in finding["detail"], describe(case, found)
     if case.verdict == "unsafe" and (case.rules & KNOWN_RULES) - NEEDS_FACTS and not case.database_setup:
         assert case.rules & {finding["rule"] for finding in found}, describe(case, found)
+
+
+def test_sarif_tells_what_json_tells(tmp_path):
+    names = []
+    for case in read(OURS):
+        names.append(f"{case.id} ü.sql")
+        (tmp_path / names[-1]).write_text(case.text())
+    told = check(names, tmp_path)
+    done = subprocess.run([binary(), "check", "--format", "sarif", *names], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    log = json.loads(done.stdout)
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert run["columnKind"] == "unicodeCodePoints"
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(rules) == len(set(rules))
+    expected = [(file["file"], finding) for file in told["files"] for statement in file["statements"] for finding in statement["findings"]]
+    assert len(run["results"]) == len(expected) > 30
+    for result, (name, finding) in zip(run["results"], expected):
+        assert rules[result["ruleIndex"]] == result["ruleId"] == finding["rule"]
+        assert result["level"] == ("warning" if finding["action"] == "warn" else "error")
+        assert result["message"]["text"].split("\n")[0] == finding["message"]
+        (place,) = result["locations"]
+        assert urllib.parse.unquote(place["physicalLocation"]["artifactLocation"]["uri"]) == name
+        assert place["physicalLocation"]["region"] == {"startLine": finding["line"], "startColumn": finding["column"]}
+        assert result["properties"] == {key: finding[key] for key in ("action", "lock", "relations", "steps")}

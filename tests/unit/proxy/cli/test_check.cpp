@@ -228,8 +228,8 @@ TEST(RunCheck, exits_by_the_hardest_finding) {
 }
 
 TEST(RunCheck, refuses_bad_usage_and_says_what_would_be_right) {
-  EXPECT_EQ(run({.format = "sarif"}, "").code, 2);
-  EXPECT_NE(run({.format = "xml"}, "").err.find("expected text, json or github"), std::string::npos);
+  EXPECT_EQ(run({.format = "yaml"}, "").code, 2);
+  EXPECT_NE(run({.format = "xml"}, "").err.find("expected text, json, sarif or github"), std::string::npos);
   EXPECT_EQ(run({.server_version = "x"}, "").code, 2);
   EXPECT_EQ(run({.server_version = "9"}, "").code, 2);
   EXPECT_EQ(run({.fail_on = "allow"}, "").code, 2);
@@ -266,6 +266,23 @@ TEST(RunCheck, prints_workflow_commands_for_github) {
   const auto done = run({.format = "github"}, "\nDROP TABLE t");
   EXPECT_TRUE(done.out.starts_with("::error file=-,line=2,col=12,title=drop-table::")) << done.out;
   EXPECT_EQ(done.out.find('\n'), done.out.size() - 1);
+}
+
+TEST(RunCheck, prints_a_sarif_log_in_which_each_rule_stands_once) {
+  const auto done = run({.format = "sarif"}, "DROP TABLE t;\nDROP TABLE \"a\"\"b\";");
+  EXPECT_EQ(done.code, 1);
+  EXPECT_TRUE(done.out.starts_with(
+      R"({"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[{"tool":{"driver":{"name":"tidegate")"))
+      << done.out;
+  const auto count = [&](std::string_view what) {
+    std::size_t found = 0;
+    for (auto at = done.out.find(what); at != std::string::npos; at = done.out.find(what, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count(R"({"id":"drop-table")"), 1u);
+  EXPECT_EQ(count(R"({"ruleId":"drop-table","ruleIndex":0,"level":"error")"), 2u);
+  EXPECT_EQ(count(R"("region":{"startLine":2,"startColumn":12})"), 1u);
+  EXPECT_TRUE(run({.format = "sarif"}, "SELECT 1").out.ends_with(R"("results":[]}]})" "\n"));
 }
 
 TEST(RunCheck, prints_text_that_editors_understand) {
