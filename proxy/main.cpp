@@ -3,6 +3,7 @@
 #include "proxy/cli/check.hpp"
 #include "proxy/cli/demo.hpp"
 #include "proxy/cli/doctor.hpp"
+#include "proxy/cli/explain.hpp"
 #include "proxy/cli/import.hpp"
 #include "proxy/cli/serve.hpp"
 #include "proxy/version.hpp"
@@ -33,6 +34,10 @@ int main(int argc, char** argv) {
   check->add_flag("--trust-sizes", checked.trust_sizes, "a small table in the database counts as safe");
   check->add_option("files", checked.files, "SQL files; - is standard input")->required();
 
+  std::string explained;
+  CLI::App* explain = app.add_subcommand("explain", "tell what a rule is about and what to do instead");
+  explain->add_option("rule", explained, "a rule's id; without it all rules are listed");
+
   CLI::App* doctor = app.add_subcommand("doctor", "check a configuration against its servers");
   doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
 
@@ -52,6 +57,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (*check) return tidegate::cli::run_check(checked, std::cin, std::cout, std::cerr);
+  if (*explain) return tidegate::cli::run_explain(explained, std::cout, std::cerr);
   if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
   if (*import) return tidegate::cli::run_import(brought, std::cout, std::cerr);
   if (*demo) {

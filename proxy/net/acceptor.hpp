@@ -50,7 +50,9 @@ class acceptor {
 
  private:
   struct source;
-  static constexpr int batch = 64;
+  // A login begins in the hand-off, and with direct TLS that is a handshake: the thread's clients get a turn
+  // between a few of them.
+  static constexpr int batch = 8;
   static constexpr std::chrono::milliseconds rest{100};
 
   void watch(source& one);

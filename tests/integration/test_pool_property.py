@@ -158,6 +158,9 @@ class Chance:
             if "EXECUTE" in text:   # under a name that nothing else describes (docs/limitations.md)
                 parts += [wire.close("S", "execute"), wire.parse(text, "execute"), wire.bind("execute", portal), wire.describe("P", portal), wire.execute(portal)]
                 continue
+            if text.startswith("FETCH"):   # under a name that nothing else describes: without its cursor that crashes PostgreSQL 15
+                parts += [wire.close("S", "fetch"), wire.parse(text, "fetch"), wire.bind("fetch", portal), wire.execute(portal)]
+                continue
             if re.match(r"BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE", text) and name in ("a", "b", "A"):
                 name = ""   # out of the reach of EXECUTE, of which PostgreSQL 15 would end the session
             values = tuple(pick.choice([b"1", b"s1", b"", None]) for _ in range(text.count("$1") + text.count("$2") if pick.random() < 0.9 else pick.randrange(3)))
