@@ -162,8 +162,8 @@ class sarif_log {
   void print(std::ostream& out) const {
     out << "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{"
            "\"tool\":{\"driver\":{\"name\":\"tidegate\",\"version\":\""
-        << version << "\",\"rules\":[" << rules_
-        << "]}},\"columnKind\":\"unicodeCodePoints\",\"results\":[" << results_ << "]}]}\n";
+        << version << "\",\"rules\":[" << rules_ << "]}},\"columnKind\":\"unicodeCodePoints\",\"results\":["
+        << results_ << "]}]}\n";
   }
 
  private:

@@ -53,7 +53,8 @@ TEST_F(known_logins_test, tells_clients_apart_by_all_that_they_say) {
   known.remember(known_logins::key_of(client), login());
   const std::string own = known_logins::key_of(client);
   const auto differs = [&](auto change) {
-    const auto before = std::tuple(client.user, client.database, client.identity, client.method, client.parameters);
+    const auto before =
+        std::tuple(client.user, client.database, client.identity, client.method, client.parameters);
     change();
     EXPECT_NE(known_logins::key_of(client), own);
     EXPECT_EQ(find(), nullptr);

@@ -45,7 +45,8 @@ TEST(explain, says_what_there_is_when_there_is_no_such_rule) {
   const auto told = explain("set-not-null");
   EXPECT_EQ(told.code, 2);
   EXPECT_EQ(told.out, "");
-  EXPECT_TRUE(told.err.starts_with("tidegate explain: no rule \"set-not-null\"; without a name it lists them all\n"));
+  EXPECT_TRUE(
+      told.err.starts_with("tidegate explain: no rule \"set-not-null\"; without a name it lists them all\n"));
   EXPECT_NE(told.err.find("set-not-null-scan  "), std::string::npos);
   EXPECT_EQ(explain("../../etc/passwd").code, 2);
 }

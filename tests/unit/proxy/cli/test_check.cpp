@@ -282,7 +282,9 @@ TEST(RunCheck, prints_a_sarif_log_in_which_each_rule_stands_once) {
   EXPECT_EQ(count(R"({"id":"drop-table")"), 1u);
   EXPECT_EQ(count(R"({"ruleId":"drop-table","ruleIndex":0,"level":"error")"), 2u);
   EXPECT_EQ(count(R"("region":{"startLine":2,"startColumn":12})"), 1u);
-  EXPECT_TRUE(run({.format = "sarif"}, "SELECT 1").out.ends_with(R"("results":[]}]})" "\n"));
+  EXPECT_TRUE(run({.format = "sarif"}, "SELECT 1")
+                  .out.ends_with(R"("results":[]}]})"
+                                 "\n"));
 }
 
 TEST(RunCheck, prints_text_that_editors_understand) {
