@@ -107,6 +107,8 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client& client,
   std::string key = known_logins::key_of(client);
   known_login_ptr known = known_logins_.find(key, runtime, session::credentials_of(client, database));
   pool::server_pool_ptr pool = known ? known->pool.lock() : nullptr;
+  // Servers are logged in with the latest proof, which may have come by another worker.
+  if (pool && pool->current()->request.with != known->proof) pool = nullptr;
   if (!pool) known = std::make_shared<known_login>(find_pool(client, database, runtime, pool));
   pool::worker_pools::part& part = pools_->enter(pool);
   struct leave {

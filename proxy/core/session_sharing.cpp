@@ -290,6 +290,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     renewal_name_ = name;
     return stop_with({at, client_step::renew});
   };
+  // What it names is looked for when it is parsed already.
+  if (needs_names(statement->effects)) return refuse_with(refusal_reason::names_first);
   if (!s.on_server->has(*statement, batch)) {
     if (statement->reading) {
       const core::reading* now = reading_now();
@@ -313,7 +315,6 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   s.on_server->used(*statement);
   const sql::session_effects effects = statement->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
-  if (needs_names(effects)) return refuse_with(refusal_reason::names_first);
   if (type == 'B') run_with(effects);
   rename(message.first(field), total, written, statement->name);
   if (type == 'B' && !prepared_.empty()) {

@@ -228,7 +228,11 @@ void worker_pools::open_more(part& of, bool with_reserve) {
   if (closed_) return;
   while (of.pool->connecting.load() < of.pool->queue.waiting() && of.pool->enter(with_reserve)) {
     of.pool->connecting.fetch_add(1);
-    boost::asio::co_spawn(on_.context, open(of.pool), boost::asio::detached);
+    // In a turn of its own: an attempt that fails at once would give its place back here and be made again
+    // for ever. As it is, the next is made when somebody else comes to wait, or with the next tick.
+    boost::asio::post(on_.context, [this, pool = of.pool] {
+      boost::asio::co_spawn(on_.context, open(pool), boost::asio::detached);
+    });
   }
 }
 

@@ -424,3 +424,32 @@ def test_bystander_is_served_throughout(target):
         client = target.wire().send(wire.startup("scram_user"))
         client.close()
     other.assert_unharmed()
+
+
+def test_servers_are_logged_in_with_the_latest_proof_although_an_older_one_is_known(make_gateway, postgres):
+    """A password that is changed and put back, while each thread remembers another login."""
+    gateway = make_gateway({"threads": 2, "auth": {"method": "scram-sha-256", "auth_query": {"database": "app", "user": "postgres"}},
+                            "databases": {"*": {"pool": {"mode": "transaction", "size": 3}}}})
+
+    def served(password: str, clients: int):
+        opened = [wire.Wire.connect(gateway.host, gateway.port).login("scram_user", "app", password=password) for _ in range(clients)]
+        for each in opened:
+            assert each.value("SELECT 1") == "1"
+            each.close()
+
+    def end_servers():
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scram_user'", "postgres")
+        wait_until(lambda: postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'scram_user'", "postgres") == [(0,)], what="no server is left")
+
+    ((old,),) = postgres.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_user'", "postgres")
+    try:
+        served("scram_user", 6)
+        postgres.execute("ALTER ROLE scram_user PASSWORD 'other'", "postgres")
+        end_servers()
+        served("other", 1)
+        postgres.execute(f"ALTER ROLE scram_user PASSWORD '{old}'", "postgres")
+        for _ in range(6):
+            end_servers()
+            served("scram_user", 1)
+    finally:
+        postgres.execute(f"ALTER ROLE scram_user PASSWORD '{old}'", "postgres")

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import psycopg
 import pytest
@@ -443,3 +444,28 @@ def test_unreachable_server_is_told_and_found_again(make_gateway, postgres):
         with gateway.login() as client:
             raise wire.LoginRefused(next(m for m in client.query("SELECT 1") if m.type == "E"))
     assert refused.value.sqlstate in FAILURES
+
+
+@pytest.mark.parametrize("relay", ["epoll", "auto"])
+def test_server_that_cannot_be_opened_for_who_waits_is_not_tried_without_end(make_gateway, postgres, tmp_path, relay):
+    """An attempt that fails at once, while another server of the pool works: its client goes on, and the thread is at rest."""
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    name = f".s.PGSQL.{postgres.port}"
+    (tmp_path / name).symlink_to(postgres.sockets / name)
+    gateway = make_gateway({"threads": 1, "relay": relay, "timeouts": {"query_wait": "60s"},
+                            "databases": {"*": {"host": str(tmp_path), "port": postgres.port, "control": None, "pool": {"mode": "transaction", "size": 4}}}})
+    with gateway.login() as one, gateway.login() as other:
+        one.query("BEGIN")
+        (tmp_path / name).unlink()
+        other.send(wire.query("SELECT 'served'"))
+        wait_until(lambda: gateway.metrics().sum("tidegate_server_connect_failures_total") >= 3, what="it is tried again")
+        before = gateway.processor_seconds()
+        assert one.value("SELECT 1") == "1"
+        time.sleep(1)
+        assert gateway.processor_seconds() - before < 0.5, "it spins"
+        assert gateway.metrics().sum("tidegate_server_connect_failures_total") < 50
+        (tmp_path / name).symlink_to(postgres.sockets / name)
+        assert rows(other.read_until("Z")) == [["served"]]
+        one.query("COMMIT")

@@ -327,6 +327,14 @@ def test_transaction_goes_on_behind_deallocate_all_although_a_table_is_gone(sing
         assert wire.errors(one.sync(B("s"), E())) == ["26000"]
 
 
+def test_prepared_execute_is_described_by_what_it_executes(single):
+    with single.login() as one, single.login() as other:
+        assert wire.errors(one.sync(P("SELECT 1 AS a, 2 AS b", "b"), P("EXECUTE b", "a"))) == []
+        assert wire.errors(one.query("EXECUTE nothing")) == ["26000"]   # whatever that has left on the server
+        other.query("DISCARD ALL")
+        assert wire.types(one.sync(D("S", "a"), B("a"), E())) == "tT2DCZ"
+
+
 def test_what_only_stands_for_a_statement_is_never_run_nor_shown(single):
     with single.login() as one:
         assert wire.errors(one.sync(P("SELECT 41 + 1", "s"), P("SELECT 2", "t"))) == []
