@@ -111,13 +111,24 @@ session_effects of_first_word(std::string_view word) {
   return {};
 }
 
-// A statement with this first word takes prepared statements away, or only begins and ends transactions.
-bool drops_at_most(std::string_view word) {
+// Whether every statement takes prepared statements away, or only begins and ends transactions. A pass of its
+// own, since few texts name prepared statements at all.
+bool drops_at_most(std::string_view text) {
   static constexpr std::array<std::string_view, 10> words{"deallocate", "discard",  "begin", "start",
                                                           "commit",     "rollback", "end",   "abort",
                                                           "savepoint",  "release"};
-  return std::any_of(words.begin(), words.end(),
-                     [word](std::string_view each) { return equals_folded(word, each); });
+  lexer tokens(text);
+  bool begins = true;
+  for (token t = tokens.next(); t.kind != token_kind::end; t = tokens.next()) {
+    const std::string_view spelling = text.substr(t.begin, t.size());
+    const bool is_separator = spelling == ";";
+    if (begins && !is_separator && std::none_of(words.begin(), words.end(), [&](std::string_view each) {
+          return equals_folded(spelling, each);
+        }))
+      return false;
+    begins = is_separator;
+  }
+  return true;
 }
 
 }  // namespace
@@ -135,10 +146,8 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
   lexer tokens(text);
   bool begins = true;      // the next word is the first of its statement
   bool after_set = false;  // … and SET was
-  bool only_drops = true;  // so far
   for (token t = tokens.next(); t.kind != token_kind::end; t = tokens.next()) {
     const std::string_view spelling = text.substr(t.begin, t.size());
-    if (begins && spelling != ";" && !drops_at_most(spelling)) only_drops = false;
     switch (t.kind) {
       case token_kind::word:
         // SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with their transaction.
@@ -176,7 +185,7 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
     }
     begins = spelling == ";";
   }
-  if (found.has(statement_names) && !only_drops) found |= statement_texts;
+  if (found.has(statement_names) && !drops_at_most(text)) found |= statement_texts;
   return found;
 }
 

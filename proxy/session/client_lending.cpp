@@ -121,8 +121,7 @@ void client_session::attach(pool::pooled_server_ptr server) {
   // What it has left on another server since is newer.
   if (server_->last_client != id_ || lent_->last_server != server_->id) sharing.unnamed_is_ours = false;
   sharing.another_came_between = server_->last_drew != id_ || lent_->drew_on != server_->id;
-  sharing.drew = sharing.touched = false;
-  lent_->tell_names(sharing);
+  sharing.drew = sharing.touched = sharing.names_put = sharing.names_stand = false;
   server_->last_client = id_;
   lent_->last_server = server_->id;
   lent_->seen_retired = lent_->pools.retired();

@@ -5,10 +5,11 @@
 #include "proxy/core/session.hpp"
 #include "proxy/pool/worker_pools.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,13 @@ class pins {
   std::uint8_t bits_ = 0;
 };
 
+// What a name of the client's stands for on the server.
+enum class standing : std::uint8_t {
+  statement,    // the client's
+  placeholder,  // something that does nothing, in its place
+  unsure,       // one or the other or nothing: it was put with others, one of which the server refused
+};
+
 struct lending {
   lending(pool::worker_pools& of, pool::worker_pools::part& mine) : pools(of), part(mine) {}
 
@@ -49,19 +57,16 @@ struct lending {
   std::string login_user;             // on the server
   pins pinned;
   pins counted;  // of those, what the metrics show: a client may end while the server is asked
-  std::optional<std::uint64_t> asked_at;            // client_session::transactions() when it was asked last
-  std::set<std::string, std::less<>> names_there;   // prepared on the server under the client's own names
-  std::set<std::string, std::less<>> placeholders;  // of those: with a text that does nothing in their place
-  std::set<std::string, std::less<>> unsure;  // of those: put with others one of which the server refused
-  // What statements that name the client's find on the server.
+  std::optional<std::uint64_t> asked_at;  // client_session::transactions() when it was asked last
+  std::map<std::string, standing, std::less<>> names_there;  // on the server under the client's own names
+  // What statements that name the client's find there.
   void tell_names(core::sharing& to) const {
-    to.names_stand = !names_there.empty() && unsure.empty();
-    to.names_put = to.names_stand && placeholders.empty();
-  }
-  void forget_names() {
-    names_there.clear();
-    placeholders.clear();
-    unsure.clear();
+    const auto none = [this](standing one) {
+      return std::none_of(names_there.begin(), names_there.end(),
+                          [one](const auto& each) { return each.second == one; });
+    };
+    to.names_stand = !names_there.empty() && none(standing::unsure);
+    to.names_put = to.names_stand && none(standing::placeholder);
   }
   std::uint64_t last_server = 0;   // that it had, and …
   std::uint64_t drew_on = 0;       // … the last one on which it may have called nextval()

@@ -275,17 +275,14 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   std::size_t answers = 0;
   std::vector<std::string> round;
   const auto put = [&](std::string_view name, core::byte_view body, put_as how) {
-    const bool stands = !lent.names_there.emplace(name).second && !lent.unsure.contains(name) &&
-                        (how == put_as::placeholders || !lent.placeholders.contains(name));
-    if (stands) return;
+    const standing wanted = how == put_as::placeholders ? standing::placeholder : standing::statement;
+    const auto [at, is_new] = lent.names_there.try_emplace(std::string(name), wanted);
+    if (!is_new && (at->second == standing::statement || at->second == wanted)) return;
+    at->second = wanted;
     protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
     parse_statement(w, name, body);
     answers += 2;
     round.emplace_back(name);
-    if (how == put_as::placeholders)
-      lent.placeholders.emplace(name);
-    else
-      lent.placeholders.erase(std::string(name));
   };
   protocol::byte_buffer nothing;
   protocol::writer placeholder(nothing);
@@ -294,8 +291,11 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   // What would be read otherwise now is not there: the server says that there is none.
   const auto put_own = [&](std::string_view name, const core::shared_statement& statement) {
     if (statement.reading && *statement.reading != now) {
-      if (what == put_as::placeholders || lent.placeholders.erase(std::string(name)) == 0) return;
-      lent.names_there.erase(std::string(name));
+      const auto stands = lent.names_there.find(name);
+      if (what == put_as::placeholders || stands == lent.names_there.end() ||
+          stands->second == standing::statement)
+        return;
+      lent.names_there.erase(stands);
       protocol::encode(w, protocol::close{protocol::named_object::statement, std::string(name)});
       ++answers;
       return;
@@ -332,7 +332,6 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
       const std::string name = control::text(row, 0);
       if (!name.starts_with(core::shared_name_prefix)) continue;
       lent.names_there.erase(name);  // the probe
-      lent.unsure.erase(name);
       protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
     }
@@ -344,15 +343,14 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
   auto answer = answers == 0 ? std::optional<own_answer>(own_answer{}) : std::nullopt;
   if (!answer) answer = co_await server.send_own(std::move(out), answers, end);
   if (!answer) co_return answer;
-  for (std::string& name : round) {
-    if (answer->ok())
-      lent.unsure.erase(name);
-    else
-      lent.unsure.insert(std::move(name));
+  if (!answer->ok()) {
+    for (const std::string& name : round) lent.names_there[name] = standing::unsure;
+    lent.tell_names(sharing);
+    co_return answer;
   }
-  lent.tell_names(sharing);
-  if (answer->ok()) sharing.names_stand = true;
-  if (answer->ok() && what == put_as::statements) sharing.names_put = true;
+  // Also when there was nothing to put.
+  sharing.names_stand = true;
+  if (what == put_as::statements) sharing.names_put = true;
   co_return answer;
 }
 
@@ -373,22 +371,20 @@ boost::asio::awaitable<bool> take_names_off_server(client_session& session, serv
     if (control::truth(row, 1)) by_sql.insert(name);
   }
   const auto put = std::exchange(lent.names_there, {});
-  const auto unsure = std::exchange(lent.unsure, {});
-  lent.forget_names();
-  lent.tell_names(sharing);
+  sharing.names_put = sharing.names_stand = false;
   const auto closed_meanwhile = std::exchange(sharing.closed_meanwhile, {});
   protocol::byte_buffer out;
   protocol::writer w(out);
   std::size_t answers = 0;
   bool all_gone = false;
-  for (const std::string& name : put) {
+  for (const auto& [name, stood_for] : put) {
     if (by_sql.contains(name)) {  // the client's was deallocated, and SQL has prepared another one
       sharing.statements.forget(name);
       session.state().prepared().forgotten(name);
     } else if (there.contains(name)) {
       protocol::encode(w, protocol::close{protocol::named_object::statement, name});
       ++answers;
-    } else if (unsure.contains(name)) {  // the server never had it
+    } else if (stood_for == standing::unsure) {  // the server may never have had it
     } else if (name == probe_name) {
       all_gone = true;
     } else if (!closed_meanwhile.contains(name)) {
