@@ -7,6 +7,7 @@
 
 #include "proxy/net/nested_poller.hpp"
 #include "proxy/net/ring.hpp"
+#include "proxy/net/ring_readiness.hpp"
 #include "proxy/net/thread_task.hpp"
 
 #include <algorithm>
@@ -39,8 +40,9 @@ error_code from_errno(int value) {
 }
 
 // Which of a channel's operations a completion belongs to: the low bits of its tag.
-enum class operation : std::uint8_t { receive = 1, watch_peer, watch_room, send, readiness };
+enum class operation : std::uint8_t { receive = 1, watch_peer, watch_room, send };
 constexpr std::uint64_t operation_bits = 7;
+static_assert(static_cast<std::uint64_t>(operation::send) < ring_readiness::mark);
 // Operations of no channel: no seat has such an address.
 constexpr std::uint64_t asio_tag = 8, tls_tag = 16;
 
@@ -80,27 +82,12 @@ struct alignas(8) ring_seat {
   }
 };
 
-// What the kernel may still use of a descriptor whose readiness somebody waits for.
-struct alignas(8) ring_watch {
-  int descriptor = -1;
-  readiness_handler* handler = nullptr;  // of watch()
-  std::unique_ptr<awaited_read> reader;  // of await()
-  bool is_asked = false;
-
-  bool is_wanted() const { return handler != nullptr || reader != nullptr; }
-};
-
 class io_uring_poller final : public poller, private waiting_place {
  public:
   explicit io_uring_poller(boost::asio::io_context& context)
       : context_(context),
         tls_(make_nested_epoll_poller(context)),
         task_(context, static_cast<waiting_place&>(*this)) {}
-
-  ~io_uring_poller() override {
-    // With a reader goes who waits by it, and whose descriptor it is.
-    while (!watches_.empty()) watches_.extract(watches_.begin());
-  }
 
   void add(channel& c) override {
     if (c.stream_.ssl) return tls_->add(c);
@@ -167,29 +154,15 @@ class io_uring_poller final : public poller, private waiting_place {
     note(seat);
   }
 
-  void watch(int descriptor, readiness_handler& handler) override {
-    add_watch(descriptor).handler = &handler;
-  }
-
-  void unwatch(int /*descriptor*/, readiness_handler& handler) override {
-    for (const auto& [watch, owned] : watches_) {
-      if (watch->handler != &handler) continue;
-      watch->handler = nullptr;
-      return cancel(*watch);
-    }
-  }
+  void watch(int descriptor, readiness_handler& handler) override { readiness_.watch(descriptor, handler); }
+  void unwatch(int /*descriptor*/, readiness_handler& handler) override { readiness_.unwatch(handler); }
 
   error_code await(int descriptor, bool& /*known*/, std::unique_ptr<awaited_read>& reader) override {
-    ring_watch& watch = add_watch(descriptor);
-    reader->watch_ = &watch;
-    watch.reader = std::move(reader);
+    readiness_.await(descriptor, std::move(reader));
     return {};
   }
-
   std::unique_ptr<awaited_read> forget(int /*descriptor*/, bool& /*known*/, awaited_read& reader) override {
-    auto taken = std::move(reader.watch_->reader);
-    cancel(*reader.watch_);
-    return taken;
+    return readiness_.forget(reader);
   }
 
   std::chrono::steady_clock::time_point now() const override { return std::max(now_, tls_->now()); }
@@ -203,9 +176,6 @@ class io_uring_poller final : public poller, private waiting_place {
 
   static std::uint64_t tag(ring_seat& seat, operation what) {
     return reinterpret_cast<std::uintptr_t>(&seat) | static_cast<std::uint64_t>(what);
-  }
-  static std::uint64_t tag(ring_watch& watch) {
-    return reinterpret_cast<std::uintptr_t>(&watch) | static_cast<std::uint64_t>(operation::readiness);
   }
   static ring_seat& seat_of(const completion& c) {
     return *reinterpret_cast<ring_seat*>(c.tag & ~operation_bits);
@@ -229,7 +199,7 @@ class io_uring_poller final : public poller, private waiting_place {
     // It waits for nothing while there is something to do, also for the handlers that settle() calls.
     if (!noted_.empty() || !batch_.empty() || !starved_.empty()) microseconds = 0;
     settle();
-    ask_for_readiness();
+    readiness_.ask();
     if (!std::exchange(awaits_asio_, true)) ring_.wait_readable(task_.asio_descriptor(), asio_tag);
     if (!std::exchange(awaits_tls_, true)) ring_.wait_readable(tls_->descriptor(), tls_tag);
     enter(microseconds);
@@ -282,8 +252,8 @@ class io_uring_poller final : public poller, private waiting_place {
         tls_->turn();
         continue;
       }
-      if (operation_of(c) == operation::readiness) {
-        readable(*reinterpret_cast<ring_watch*>(c.tag & ~operation_bits));
+      if (ring_readiness::is_about(c.tag)) {
+        readiness_.completed(c.tag);
         continue;
       }
       ring_seat& seat = seat_of(c);
@@ -302,49 +272,10 @@ class io_uring_poller final : public poller, private waiting_place {
           note(seat);
           break;
         case operation::send:
-        case operation::readiness:
           break;
       }
     }
     batch_.clear();
-  }
-
-  void readable(ring_watch& watch) {
-    watch.is_asked = false;
-    to_ask_.push_back(&watch);
-    if (watch.handler != nullptr)
-      watch.handler->on_readable();
-    else if (const auto reader = std::move(watch.reader))
-      reader->on_readable();
-  }
-
-  // Asked anew after each answer: it looks at the descriptor first, so nothing is missed.
-  void ask_for_readiness() {
-    for (ring_watch* watch : to_ask_) {
-      if (!watch->is_wanted()) {
-        watches_.erase(watch);
-        continue;
-      }
-      watch->is_asked = true;
-      ring_.wait_readable(watch->descriptor, tag(*watch), /*is_shared=*/watch->handler != nullptr);
-    }
-    to_ask_.clear();
-  }
-
-  ring_watch& add_watch(int descriptor) {
-    auto made = std::make_unique<ring_watch>();
-    made->descriptor = descriptor;
-    ring_watch& watch = *made;
-    watches_.emplace(&watch, std::move(made));
-    to_ask_.push_back(&watch);
-    return watch;
-  }
-
-  // The descriptor may be closed, and its number be another's, as soon as this returns.
-  void cancel(ring_watch& watch) {
-    if (!watch.is_asked) return;
-    ring_.cancel(tag(watch));
-    ring_.submit();
   }
 
   // ---- receiving ----
@@ -595,8 +526,6 @@ class io_uring_poller final : public poller, private waiting_place {
   thread_task task_;
   std::unordered_map<ring_seat*, std::unique_ptr<ring_seat>> seats_;
   std::vector<ring_seat*> noted_;
-  std::unordered_map<ring_watch*, std::unique_ptr<ring_watch>> watches_;
-  std::vector<ring_watch*> to_ask_;  // those that the kernel does not look at
   std::vector<completion> batch_;
   std::vector<ring_seat*> starved_;
   std::vector<std::uint16_t> lent_;  // buffers whose bytes may be on their way
@@ -613,6 +542,7 @@ class io_uring_poller final : public poller, private waiting_place {
   bool awaits_asio_ = false;  // the ring tells when there is something
   bool awaits_tls_ = false;
   bool in_turn_ = false;
+  ring_readiness readiness_{ring_};
 };
 
 std::unique_ptr<poller> make_io_uring_poller(boost::asio::io_context& context) {

@@ -43,9 +43,9 @@ boost::system::result<std::optional<message_stream::message>> message_stream::st
 asio::awaitable<boost::system::result<message_stream::message>> message_stream::read_startup(
     deadline& until) {
   for (;;) {
-    const auto frame = assembler_.next_startup_packet();
-    if (!frame) co_return frame.error();
-    if (*frame) co_return with_header(**frame);
+    const auto there = startup_at_hand();
+    if (!there) co_return there.error();
+    if (*there) co_return **there;
     if (const error_code ec = co_await fill(until)) co_return ec;
   }
 }

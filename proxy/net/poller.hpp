@@ -65,7 +65,7 @@ class awaited_read {
 
  private:
   friend class epoll_poller;
-  friend class io_uring_poller;
+  friend class ring_readiness;
 
   std::size_t place_ = 0;        // among those that wait
   ring_watch* watch_ = nullptr;  // what a ring knows of it

@@ -150,7 +150,8 @@ struct stream::reader_of final : stream::reader {
 asio::awaitable<error_code> stream::wait_in_place(deadline& until) {
   const deadline::interruption interruption(until, [this] {
     if (reader_ == nullptr) return;
-    if (const auto mine = place_->forget(descriptor_, known_, *reader_)) reader_->abandon(executor_);
+    const auto mine = place_->forget(descriptor_, known_, *reader_);
+    reader_->abandon(executor_);
   });
   const auto [ec] = co_await asio::async_initiate<decltype(values), void(error_code)>(
       [this]<typename Handler>(Handler&& handler) {
