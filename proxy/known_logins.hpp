@@ -25,11 +25,11 @@ struct known_login {
   pool::application_share_ptr share;
   // What the client is greeted with. It holds while the pool greets so.
   pool::value_set greeting;
-  mutable pool::value_set parameters;  // with the client's application_name; one with equal ones of servers
-  pool::value_set settings;            // that its startup packet has set
-  protocol::byte_buffer encoded;       // the parameters as messages
+  pool::value_set parameters;     // with the client's application_name
+  pool::value_set settings;       // that its startup packet has set
+  protocol::byte_buffer encoded;  // the parameters as messages
 };
-using known_login_ptr = std::shared_ptr<const known_login>;
+using known_login_ptr = std::shared_ptr<known_login>;
 
 class known_logins {
  public:

@@ -59,7 +59,8 @@ std::string key_of(const session::accepted_client& client, const config::databas
   return key;
 }
 
-known_login_ptr with_greeting(known_login login, pool::value_set of_pool, const std::string& application) {
+// Notes what such a client is greeted with.
+void set_greeting(known_login& login, pool::value_set of_pool, const std::string& application) {
   login.greeting = of_pool;
   login.parameters = std::move(of_pool);
   if (!application.empty()) {
@@ -70,7 +71,6 @@ known_login_ptr with_greeting(known_login login, pool::value_set of_pool, const 
   protocol::writer to(login.encoded);
   for (const pool::parameter& each : *login.parameters)
     encode(to, protocol::parameter_status{each.name, each.value});
-  return std::make_shared<const known_login>(std::move(login));
 }
 
 }  // namespace
@@ -128,7 +128,7 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client& client,
                                        "the gateway is shutting down", {}, say);
   }
   if (known->greeting != pool->greeting()) {
-    known = with_greeting(*known, pool->greeting(), client.application_name);
+    set_greeting(*known, pool->greeting(), client.application_name);
     known_logins_.remember(std::move(key), known);
   }
 
