@@ -1,6 +1,6 @@
 #pragma once
-// What a ring is asked about descriptors that are no channels: whether they are readable (poller.hpp, watch and
-// await). A part of io_uring_poller; on its thread.
+// What a ring is asked about descriptors that are no channels: whether they are readable (poller.hpp, watch
+// and await). A part of io_uring_poller; on its thread.
 
 #include "proxy/net/poller.hpp"
 #include "proxy/net/ring.hpp"

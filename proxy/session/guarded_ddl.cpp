@@ -70,20 +70,57 @@ std::string set_session_lock_timeout(const std::string& value) {
 
 }  // namespace
 
-guarded_ddl::guarded_ddl(interception& of) : of_(of), session_(of.session_), server_(of.server_) {}
+guarded_ddl::guarded_ddl(interception& of) : of_(of), session_(of.session_), server_(of.server_) {
+  const auto guarded = std::find_if(of_.decisions_.begin(), of_.decisions_.end(),
+                                    [](const auto& d) { return d.decision.guarded; });
+  work_.text = guarded == of_.decisions_.end() ? of_.decisions_.front().text : guarded->text;
+  work_.may_run_long = may_run_long(of_);
+  for (const auto& d : of_.decisions_)
+    work_.locks.insert(work_.locks.end(), d.decision.locks.begin(), d.decision.locks.end());
+}
+
+guarded_ddl::guarded_ddl(interception& of, guarded_work step)
+    : of_(of), session_(of.session_), server_(of.server_), work_(std::move(step)) {}
 
 boost::asio::awaitable<void> guarded_ddl::run() {
   of_.action_ = of_.action_ == audit::action_taken::overridden ? of_.action_ : audit::action_taken::guarded;
-  find_locks();
   const shape how = co_await choose_shape();
   if (how == shape::once && !take_over_lock_timeout()) {
     const report what = change_of_lock_timeout(changes_.beyond);
     co_return co_await of_.refuse(what);
   }
+  if (how != shape::once) work_.messages = of_.statement_unit();
+  const guarded_end end = co_await try_until_done(how);
+  switch (end) {
+    case guarded_end::succeeded:
+      co_return of_.answer_succeeded(last_);
+    case guarded_end::failed:
+      // In a transaction of the client's it has failed now, as it would have without us.
+      co_return of_.answer_failed(last_);
+    case guarded_end::gave_up:
+    case guarded_end::cancelled: {
+      if (end == guarded_end::cancelled && session_.client_gone())
+        co_return session_.end(end_reason::client_gone);
+      if (end == guarded_end::cancelled) session_.clear_cancel_request();
+      const report what = why_not(end == guarded_end::cancelled);
+      co_return co_await of_.refuse_statement(what);
+    }
+    case guarded_end::ended:
+    case guarded_end::answered:
+      co_return;
+  }
+}
+
+boost::asio::awaitable<guarded_end> guarded_ddl::run_step() {
+  co_return co_await try_until_done(shape::own_transaction);
+}
+
+boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
   if (session_.client_gone()) {
     session_.end(end_reason::client_gone);
-    co_return;
+    co_return guarded_end::ended;
   }
+  find_locks(work_.locks);
   const auto& locks = of_.settings_->locks;
   const bool in_transaction = session_.state().pipeline().status() == core::transaction_status::open;
   const bool holds_already = in_transaction || session_.state().pipeline().executed_unsynced();
@@ -98,8 +135,8 @@ boost::asio::awaitable<void> guarded_ddl::run() {
   shown_.emplace(session_.on().shared.admin.ddl, board_row());
   const auto began = clock::now();
   std::uniform_real_distribution<double> unit(0.0, 1.0);
-  bool cancelled = false;
-  for (bool going = true; going;) {
+  std::optional<guarded_end> end;
+  while (!end) {
     const auto next = guard_->next(clock::now(), unit(session_.on().random));
     switch (next.step) {
       case core::guard_step::precheck:
@@ -113,57 +150,47 @@ boost::asio::awaitable<void> guarded_ddl::run() {
       case core::guard_step::rest:
         shown_->step("waits", guard_->attempts());
         if (next.tell) tell_waiting(clock::now());
-        if (!co_await session_.pause(next.duration)) {
-          cancelled = true;
-          going = false;
-        }
+        if (!co_await session_.pause(next.duration)) end = guarded_end::cancelled;
         break;
       case core::guard_step::attempt: {
         of_.attempts_ = guard_->attempts();
         shown_->step("attempts", guard_->attempts());
         if (how == shape::once) {
           co_await run_once();
-          going = false;
+          end = guarded_end::answered;
           break;
         }
         const auto tried = clock::now();
         const attempt_result result = co_await attempt(how);
         session_.metrics().database->ddl_lock_wait_seconds.observe(seconds(clock::now() - tried));
-        if (result == attempt_result::blocked) {
+        if (result == attempt_result::blocked)
           guard_->attempt_timed_out();
-          break;
-        }
-        going = false;
+        else
+          end = result == attempt_result::succeeded ? guarded_end::succeeded : guarded_end::failed;
         break;
       }
       case core::guard_step::give_up:
-        co_await give_up(false);
-        going = false;
-        break;
       case core::guard_step::done:
-        going = false;
+        end = guarded_end::gave_up;
         break;
     }
-    if (session_.ended()) going = false;
+    if (session_.ended()) end = guarded_end::ended;
   }
   session_.metrics().database->ddl_waiting.sub();
   shown_.reset();
   session_.metrics().database->ddl_seconds.observe(seconds(clock::now() - began));
-  of_.lock_wait_ = std::chrono::duration_cast<std::chrono::microseconds>(guard_->waited(clock::now()));
-  if (cancelled && !session_.ended()) co_await give_up(true);
+  of_.lock_wait_ += std::chrono::duration_cast<std::chrono::microseconds>(guard_->waited(clock::now()));
+  co_return *end;
 }
 
 admin::ddl_row guarded_ddl::board_row() const {
   const auto& who = session_.who();
-  const auto guarded = std::find_if(of_.decisions_.begin(), of_.decisions_.end(),
-                                    [](const auto& d) { return d.decision.guarded; });
-  const auto& shown = guarded == of_.decisions_.end() ? of_.decisions_.front() : *guarded;
   return {.client = session_.id(),
           .database = who.database,
           .user = who.user,
           .application = session_.application(),
           .backend_pid = session_.backend_pid(),
-          .statement = sql::normalise(shown.text, of_.reading_.lexical, 1024),
+          .statement = sql::normalise(work_.text, of_.reading_.lexical, 1024),
           .step = "looks",
           .attempts = 0,
           .since = clock::now(),
@@ -172,24 +199,22 @@ admin::ddl_row guarded_ddl::board_row() const {
 
 // ---- what is locked ----
 
-void guarded_ddl::find_locks() {
+void guarded_ddl::find_locks(const std::vector<policies::relation_lock>& locks) {
   const auto& catalog = of_.facts_.snapshot;
-  for (const auto& d : of_.decisions_) {
-    for (const policies::relation_lock& lock : d.decision.locks) {
-      if (lock.level < lock_level::share_update_exclusive) continue;
-      auto found = catalog.relation(lock.relation);
-      if (!found) found = catalog.relation_by_full_name(sql::quote_name(lock.relation));
-      if (!found || found->new_in_transaction || found->persistence == 't') continue;
-      wanted_.push_back({found->oid, lock.level});
-      if (lock.level < lock_level::share) continue;
-      gate_names_.push_back(found->name);
-      for (const std::string& view : found->dependent_views)
-        gate_names_.push_back(view.substr(view.rfind('.') + 1));
-      for (const std::string& partition : found->partitions)
-        gate_names_.push_back(partition.substr(partition.rfind('.') + 1));
-      if (!found->parent.empty()) gate_names_.push_back(found->parent.substr(found->parent.rfind('.') + 1));
-      if (found->kind == 'r' || found->kind == 'p') tables_.push_back(found->full_name());
-    }
+  for (const policies::relation_lock& lock : locks) {
+    if (lock.level < lock_level::share_update_exclusive) continue;
+    auto found = catalog.relation(lock.relation);
+    if (!found) found = catalog.relation_by_full_name(sql::quote_name(lock.relation));
+    if (!found || found->new_in_transaction || found->persistence == 't') continue;
+    wanted_.push_back({found->oid, lock.level});
+    if (lock.level < lock_level::share) continue;
+    gate_names_.push_back(found->name);
+    for (const std::string& view : found->dependent_views)
+      gate_names_.push_back(view.substr(view.rfind('.') + 1));
+    for (const std::string& partition : found->partitions)
+      gate_names_.push_back(partition.substr(partition.rfind('.') + 1));
+    if (!found->parent.empty()) gate_names_.push_back(found->parent.substr(found->parent.rfind('.') + 1));
+    if (found->kind == 'r' || found->kind == 'p') tables_.push_back(found->full_name());
   }
   // Quoted names of facts, as the words of a statement compare.
   for (std::string& name : gate_names_) std::erase(name, '"');
@@ -201,8 +226,8 @@ void guarded_ddl::find_locks() {
 
 // A statement that was allowed or overridden although it rewrites or scans may take its time; its lock wait
 // stays bounded.
-bool guarded_ddl::may_run_long() const {
-  for (const auto& d : of_.decisions_) {
+bool guarded_ddl::may_run_long(const interception& of) {
+  for (const auto& d : of.decisions_) {
     for (const auto* list : {&d.decision.reported, &d.decision.overridden}) {
       for (const policies::finding& f : *list) {
         const policies::rule* rule = policies::find_rule(f.rule);
@@ -307,45 +332,38 @@ void guarded_ddl::tell_waiting(clock::time_point now) {
   session_.send_to_client(notice({.sqlstate = "00000", .message = std::move(message)}));
 }
 
-boost::asio::awaitable<void> guarded_ddl::give_up(bool cancelled) {
-  report what;
-  if (cancelled) {
-    if (session_.client_gone()) {
-      session_.end(end_reason::client_gone);
-      co_return;
-    }
-    session_.clear_cancel_request();
-    what = {.sqlstate = std::string(sqlstate::query_canceled),
+report guarded_ddl::why_not(bool cancelled) const {
+  if (cancelled)
+    return {.sqlstate = std::string(sqlstate::query_canceled),
             .message = "canceling statement due to user request",
             .detail = "It was waiting for its lock and has changed nothing."};
-  } else if (last_.sqlstate == sqlstate::deadlock_detected && blockers_.empty()) {
+  if (last_.sqlstate == sqlstate::deadlock_detected && blockers_.empty())
     // The server says best who waits for whom, and clients know what to do about it.
-    what = {.sqlstate = last_.sqlstate,
+    return {.sqlstate = last_.sqlstate,
             .message = std::string(field_of(last_.error, 'M')),
             .detail = std::string(field_of(last_.error, 'D')),
             .hint = std::string(field_of(last_.error, 'H'))};
-  } else {
-    what.sqlstate = sqlstate::lock_not_available;
-    what.message =
-        "could not obtain the lock within " + control::human_duration(guard_->waited(clock::now())) + " (" +
-        std::to_string(guard_->attempts()) + (guard_->attempts() == 1 ? " attempt)" : " attempts)");
-    for (const control::blocker& b : blockers_.holders) {
-      if (!what.detail.empty()) what.detail += "\n";
-      what.detail += "blocked by " + control::describe(b);
-    }
-    if (what.detail.empty())
-      what.detail = "Transactions that were too short to be named held conflicting locks at each attempt.";
-    const bool inside = session_.state().pipeline().status() == core::transaction_status::open;
-    what.hint =
-        inside ? "The statement was tried inside a transaction (locks.transaction_wait_budget); locks that "
-                 "the transaction holds "
-                 "already stall others meanwhile. Run it in a transaction of its own, or end the blocker."
-               : "Nothing was changed and nobody was stalled. End the blocker (SELECT "
-                 "pg_terminate_backend(pid)) or try again later; "
-                 "locks.ddl_wait_budget is how long the gateway waits, or the "
-                 "session's lock_timeout or statement_timeout if that is less.";
+  report what;
+  what.sqlstate = sqlstate::lock_not_available;
+  what.message = "could not obtain the lock within " + control::human_duration(guard_->waited(clock::now())) +
+                 " (" + std::to_string(guard_->attempts()) +
+                 (guard_->attempts() == 1 ? " attempt)" : " attempts)");
+  for (const control::blocker& b : blockers_.holders) {
+    if (!what.detail.empty()) what.detail += "\n";
+    what.detail += "blocked by " + control::describe(b);
   }
-  co_await of_.refuse_statement(what);
+  if (what.detail.empty())
+    what.detail = "Transactions that were too short to be named held conflicting locks at each attempt.";
+  const bool inside = session_.state().pipeline().status() == core::transaction_status::open;
+  what.hint =
+      inside ? "The statement was tried inside a transaction (locks.transaction_wait_budget); locks that "
+               "the transaction holds "
+               "already stall others meanwhile. Run it in a transaction of its own, or end the blocker."
+             : "Nothing was changed and nobody was stalled. End the blocker (SELECT "
+               "pg_terminate_backend(pid)) or try again later; "
+               "locks.ddl_wait_budget is how long the gateway waits, or the "
+               "session's lock_timeout or statement_timeout if that is less.";
+  return what;
 }
 
 // ---- attempts ----
@@ -367,11 +385,10 @@ const std::string& guarded_ddl::previous_lock_timeout() const {
   return of_.lock_timeout_;
 }
 
-// The client's statement, so that it can be sent any number of times: a Query, or its portal bound again.
 boost::asio::awaitable<std::optional<unit_answer>> guarded_ddl::send_statement() {
   const auto until =
-      may_run_long() ? clock::time_point::max() : clock::now() + of_.settings_->locks.hold_budget;
-  co_return co_await server_.run_unit(of_.statement_unit(), until);
+      work_.may_run_long ? clock::time_point::max() : clock::now() + of_.settings_->locks.hold_budget;
+  co_return co_await server_.run_unit(work_.messages, until);
 }
 
 guarded_ddl::attempt_result guarded_ddl::judge(const unit_answer& answer) {
@@ -413,7 +430,6 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
-    of_.answer_failed(last_);
     co_return attempt_result::failed;
   }
   int tries = 1;
@@ -444,15 +460,12 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
       session_.metrics().database->ddl_lock_held_seconds.observe(seconds(clock::now() - locked));
       if (!committed->ok()) {
         last_ = {.error = committed->error, .sqlstate = committed->sqlstate};
-        of_.answer_failed(last_);
         co_return attempt_result::failed;
       }
-      of_.answer_succeeded(last_);
       co_return result;
     }
   }
   if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK")) co_return attempt_result::session_ended;
-  if (result == attempt_result::failed) of_.answer_failed(last_);
   co_return result;
 }
 
@@ -480,7 +493,6 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
-    of_.answer_failed(last_);
     co_return attempt_result::failed;
   }
   attempt_result result = attempt_result::failed;
@@ -497,7 +509,6 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
                                     set_local_lock_timeout(previous_lock_timeout()))) {
         co_return attempt_result::session_ended;
       }
-      of_.answer_succeeded(last_);
       break;
     case attempt_result::blocked:
       if (!co_await server_.run_sql(dialogue_end::sync, "ROLLBACK TO SAVEPOINT tidegate_ddl",
@@ -506,8 +517,7 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
       }
       break;
     default:
-      // The client's transaction has failed, as it would have without us.
-      of_.answer_failed(last_);
+      break;
   }
   co_return result;
 }
@@ -526,8 +536,6 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_se
   }
   if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(previous_lock_timeout())))
     co_return attempt_result::session_ended;
-  if (result == attempt_result::succeeded) of_.answer_succeeded(last_);
-  if (result == attempt_result::failed) of_.answer_failed(last_);
   co_return result;
 }
 

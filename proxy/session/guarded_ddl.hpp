@@ -16,10 +16,13 @@
 #include "proxy/control/blockers.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/guard.hpp"
+#include "proxy/session/replies.hpp"
 #include "proxy/session/server_dialogue.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
@@ -28,11 +31,39 @@ namespace tidegate::session {
 
 class interception;
 
+// What is run under guard: the client's statement, or a step of a plan for it.
+struct guarded_work {
+  protocol::byte_buffer messages;  // end in one ReadyForQuery; sent any number of times
+  std::vector<policies::relation_lock> locks;
+  std::string_view text;      // for SHOW DDL; lives as long as the work
+  bool may_run_long = false;  // it scans or rewrites: its wait is bounded, its run is not
+};
+
+enum class guarded_end : std::uint8_t {
+  succeeded,
+  failed,     // the server's error
+  gave_up,    // no lock within the budget
+  cancelled,  // by the client, while it waited
+  ended,      // the session has
+  answered,   // among other statements: relayed as it came
+};
+
 class guarded_ddl {
  public:
+  // The client's statement.
   explicit guarded_ddl(interception& of);
+  // A step of a plan: in a transaction of its own, outside any of the client's.
+  guarded_ddl(interception& of, guarded_work step);
 
+  // Runs the client's statement and answers the client.
   boost::asio::awaitable<void> run();
+  // Runs the step. The client hears NOTICEs only.
+  boost::asio::awaitable<guarded_end> run_step();
+
+  // After run_step(): what the server answered last.
+  const unit_answer& last() const { return last_; }
+  // Why a step came to nothing, in the words for the client.
+  report why_not(bool cancelled) const;
 
  private:
   using clock = std::chrono::steady_clock;
@@ -40,6 +71,7 @@ class guarded_ddl {
   enum class shape : std::uint8_t { own_transaction, savepoint, session_setting, once };
   enum class attempt_result : std::uint8_t { succeeded, blocked, failed, session_ended };
 
+  boost::asio::awaitable<guarded_end> try_until_done(shape how);
   boost::asio::awaitable<shape> choose_shape();
   boost::asio::awaitable<bool> precheck(shape how);
   boost::asio::awaitable<attempt_result> attempt(shape how);
@@ -51,21 +83,21 @@ class guarded_ddl {
   std::string lock_timeout_afterwards(bool in_block, const std::string& put_back) const;
   boost::asio::awaitable<bool> wait_out_autovacuum();
   boost::asio::awaitable<std::optional<unit_answer>> send_statement();
-  boost::asio::awaitable<void> give_up(bool cancelled);
 
   admin::ddl_row board_row() const;
-  void find_locks();
+  void find_locks(const std::vector<policies::relation_lock>& locks);
   core::gate::closure close_gate();
   void tell_waiting(clock::time_point now);
   attempt_result judge(const unit_answer& answer);
   std::string lock_timeout_text() const;
   const std::string& previous_lock_timeout() const;
-  bool may_run_long() const;
+  static bool may_run_long(const interception& of);
   bool runs_in_transaction_block() const;
 
   interception& of_;
   client_session& session_;
   server_dialogue& server_;
+  guarded_work work_;
   std::vector<control::wanted_lock> wanted_;
   std::vector<std::string> gate_names_;
   std::vector<std::string> tables_;  // "schema.name", quoted: what may be locked against autovacuum
