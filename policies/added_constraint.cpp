@@ -30,47 +30,9 @@ bool starts_with_word(std::string_view text, std::string_view word) {
          });
 }
 
-// What stands behind "CONSTRAINT name": found by the first word of the definition itself, which no name can
-// be when unquoted (all are reserved, EXCLUDE apart, whose name is skipped as a token).
-std::string_view without_name(std::string_view text) {
-  if (!starts_with_word(text, "constraint")) return text;
-  std::size_t at = text.find_first_of(" \t\r\n/-", 0);
-  const auto skip_blanks = [&] { at = std::min(text.find_first_not_of(" \t\r\n", at), text.size()); };
-  skip_blanks();
-  if (at < text.size() && text[at] == '"') {
-    do at = std::min(text.find('"', at + 1), text.size());
-    while (at + 1 < text.size() && text[at + 1] == '"' && ++at != 0);
-    at = std::min(at + 1, text.size());
-  } else {
-    at = std::min(text.find_first_of(" \t\r\n", at), text.size());
-  }
-  skip_blanks();
-  return text.substr(at);
-}
-
-std::string_view suffix_of(constraint_kind kind) {
-  switch (kind) {
-    case constraint_kind::check:
-      return "check";
-    case constraint_kind::foreign_key:
-      return "fkey";
-    case constraint_kind::primary_key:
-      return "pkey";
-    case constraint_kind::exclusion:
-      return "excl";
-    default:
-      return "key";
-  }
-}
-
-// The columns in the name that PostgreSQL chooses.
-std::string name_columns(const sql::constraint_definition& definition) {
-  if (definition.kind == constraint_kind::primary_key) return {};
-  if (definition.kind == constraint_kind::check)
-    return definition.value && definition.value->columns.size() == 1 ? definition.value->columns.front() : "";
-  std::string columns;
-  for (const auto& column : definition.columns) columns += (columns.empty() ? "" : "_") + column;
-  return columns;
+bool name_one_column(const std::vector<std::string>& columns) {
+  return !columns.empty() &&
+         std::all_of(columns.begin(), columns.end(), [&](const auto& c) { return c == columns.front(); });
 }
 
 std::string column_list(const std::vector<std::string>& columns) {
@@ -96,14 +58,6 @@ std::string alter(const std::string& table) {
   return "ALTER TABLE " + table + " ";
 }
 
-// DEFERRABLE and its like, which belong to the constraint and not to the index.
-std::string attributes(const sql::constraint_definition& definition) {
-  std::string text;
-  if (definition.deferrable) text += " DEFERRABLE";
-  if (definition.initially_deferred) text += " INITIALLY DEFERRED";
-  return text;
-}
-
 // The index and the constraint made of it, on one table.
 void append_index_steps(steps& out, const added_constraint& added, const std::string& table,
                         const std::string& name) {
@@ -115,7 +69,7 @@ void append_index_steps(steps& out, const added_constraint& added, const std::st
                 (definition.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + ";");
   out.push_back(alter(table) + "ADD CONSTRAINT " + quoted +
                 (definition.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") +
-                " USING INDEX " + quoted + attributes(definition) + ";");
+                " USING INDEX " + quoted + deferral(definition) + ";");
 }
 
 void append(steps& to, steps more) {
@@ -129,6 +83,58 @@ std::string add_to_parent(const added_constraint& added) {
 
 }  // namespace
 
+// What stands behind "CONSTRAINT name": found by the first word of the definition itself, which no name can
+// be when unquoted (all are reserved, EXCLUDE apart, whose name is skipped as a token).
+std::string_view without_name(std::string_view text) {
+  if (!starts_with_word(text, "constraint")) return text;
+  std::size_t at = text.find_first_of(" \t\r\n/-", 0);
+  const auto skip_blanks = [&] { at = std::min(text.find_first_not_of(" \t\r\n", at), text.size()); };
+  skip_blanks();
+  if (at < text.size() && text[at] == '"') {
+    do at = std::min(text.find('"', at + 1), text.size());
+    while (at + 1 < text.size() && text[at + 1] == '"' && ++at != 0);
+    at = std::min(at + 1, text.size());
+  } else {
+    at = std::min(text.find_first_of(" \t\r\n", at), text.size());
+  }
+  skip_blanks();
+  return text.substr(at);
+}
+
+std::string name_columns(const sql::constraint_definition& definition) {
+  if (definition.kind == constraint_kind::primary_key) return {};
+  if (definition.kind == constraint_kind::check)
+    return definition.value && name_one_column(definition.value->columns) ? definition.value->columns.front()
+                                                                          : "";
+  std::string columns;
+  for (const auto* list : {&definition.columns, &definition.included})
+    for (const auto& column : *list) columns += (columns.empty() ? "" : "_") + column;
+  return columns;
+}
+
+std::string_view name_suffix(constraint_kind kind) {
+  switch (kind) {
+    case constraint_kind::check:
+      return "check";
+    case constraint_kind::foreign_key:
+      return "fkey";
+    case constraint_kind::primary_key:
+      return "pkey";
+    case constraint_kind::exclusion:
+      return "excl";
+    default:
+      return "key";
+  }
+}
+
+// DEFERRABLE and its like, which belong to the constraint and not to the index.
+std::string deferral(const sql::constraint_definition& definition) {
+  std::string text;
+  if (definition.deferrable) text += " DEFERRABLE";
+  if (definition.initially_deferred) text += " INITIALLY DEFERRED";
+  return text;
+}
+
 std::vector<added_constraint> added_constraints(const rule_input& input, constraint_kind kind) {
   std::vector<added_constraint> out;
   const auto* statement = input.statement.as<sql::alter_table>();
@@ -141,7 +147,7 @@ std::vector<added_constraint> added_constraints(const rule_input& input, constra
       continue;
     const auto& definition = *command.constraint;
     added_constraint added{table, statement, &command, &definition, definition.name, {}};
-    if (added.name.empty()) added.name = object_name(table, name_columns(definition), suffix_of(kind));
+    if (added.name.empty()) added.name = object_name(table, name_columns(definition), name_suffix(kind));
     added.text = without_name(slice(input.text, definition.range));
     out.push_back(std::move(added));
   }
@@ -189,7 +195,7 @@ steps use_index_steps(const added_constraint& added, int server_version) {
     table.written = &written;
     append_index_steps(
         out, added, partition,
-        object_name(table, name_columns(*added.definition), suffix_of(added.definition->kind)));
+        object_name(table, name_columns(*added.definition), name_suffix(added.definition->kind)));
   }
   out.push_back(add_to_parent(added));
   return out;

@@ -6,6 +6,7 @@
 #include "policies/subject.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tidegate::policies {
@@ -39,6 +40,18 @@ steps use_index_steps(const added_constraint& added, int server_version);
 // Every partition has a valid constraint of the same kind on the same columns (and to the same table), so
 // that the parent adopts them without looking at a row. False without facts.
 bool partitions_have_it(const added_constraint& added, const catalog_snapshot& catalog);
+
+// A written constraint without "CONSTRAINT name" before it.
+std::string_view without_name(std::string_view text);
+
+// The columns in the name that PostgreSQL chooses for a constraint, joined by "_".
+std::string name_columns(const sql::constraint_definition& definition);
+
+// What that name ends with: "check", "fkey", "key", "pkey", "excl".
+std::string_view name_suffix(sql::constraint_kind kind);
+
+// " DEFERRABLE INITIALLY DEFERRED", as far as it was written.
+std::string deferral(const sql::constraint_definition& definition);
 
 // A NOT NULL that SET NOT NULL and PRIMARY KEY can rely on: the column's own, or a valid CHECK (12+).
 bool is_known_not_null(const relation_facts& table, const std::string& column, int server_version);

@@ -64,6 +64,12 @@ struct index_facts {
   std::int64_t bytes = 0;
 };
 
+// Names in the schema of a relation that begin like its own: what PostgreSQL steps around when it chooses a
+// name for a constraint, an index or a sequence of it.
+struct taken_names {
+  std::vector<std::string> relations, constraints;
+};
+
 // A foreign key of another relation that points here.
 struct referencing_facts {
   std::string relation;  // "schema.name"
@@ -97,6 +103,8 @@ struct relation_facts {
   char replica_identity = 'd';
   bool row_security = false;
   int policies = 0;
+  taken_names taken;
+  std::vector<std::string> update_triggers;  // "trigger t", "rule r": what an UPDATE of any column runs
 
   const column_facts* column(std::string_view column_name) const;
   const constraint_facts* constraint(std::string_view constraint_name) const;

@@ -268,6 +268,31 @@ SELECT DISTINCT up.relation, NULL::pg_catalog.text[]
   return sql;
 }
 
+// Row triggers and statement triggers of any UPDATE (tgtype bit 16), not those of chosen columns; rules.
+const std::string_view update_triggers = R"sql(
+SELECT t.tgrelid, 'trigger', t.tgname FROM pg_catalog.pg_trigger AS t
+ WHERE t.tgrelid = ANY ($1::pg_catalog.oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+   AND t.tgtype & 16 = 16 AND pg_catalog.array_length(t.tgattr::pg_catalog.int2[], 1) IS NULL
+UNION ALL
+SELECT r.ev_class, 'rule', r.rulename FROM pg_catalog.pg_rewrite AS r
+ WHERE r.ev_class = ANY ($1::pg_catalog.oid[]) AND r.ev_type = '2' AND r.ev_enabled IN ('O', 'A')
+ ORDER BY 1, 2 DESC, 3)sql";
+
+// What PostgreSQL steps around when it chooses a name for something of the table: it keeps at least the first
+// seven characters of the table's own.
+const std::string_view taken_names = R"sql(
+SELECT c.oid, 'relation', r.relname
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_class AS r ON r.relnamespace = c.relnamespace
+ WHERE c.oid = ANY ($1::pg_catalog.oid[])
+   AND pg_catalog.starts_with(r.relname, pg_catalog.left(c.relname, 7))
+   AND r.relname ~ '_(key|pkey|idx|seq)[0-9]*$'
+UNION ALL
+SELECT c.oid, 'constraint', k.conname
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_constraint AS k ON k.connamespace = c.relnamespace
+ WHERE c.oid = ANY ($1::pg_catalog.oid[])
+   AND pg_catalog.starts_with(k.conname, pg_catalog.left(c.relname, 7))
+   AND k.conname ~ '_(key|pkey|check|fkey|not_null)[0-9]*$')sql";
+
 const std::string_view sizes = R"sql(
 WITH busy AS MATERIALIZED (
   SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l

@@ -32,6 +32,10 @@ extern const std::string_view referencing;
 extern const std::string_view dependents;
 // table, published columns (none: all)
 std::string publications(int server_version);
+// relation, "trigger" or "rule", name: what an UPDATE of any column runs
+extern const std::string_view update_triggers;
+// relation, "relation" or "constraint", name beside it
+extern const std::string_view taken_names;
 // oid, pg_relation_size or none; of the relations and of their indexes
 extern const std::string_view sizes;
 // root, size of the tree or none, rows or none

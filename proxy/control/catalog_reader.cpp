@@ -199,6 +199,19 @@ class fact_table {
     }
   }
 
+  void add_update_triggers(const text_rows& rows) {
+    for (const text_row& row : rows)
+      if (relation_facts* const facts = find(row))
+        facts->update_triggers.push_back(text(row, 1) + " " + sql::quote_identifier(text(row, 2)));
+  }
+
+  void add_taken_names(const text_rows& rows) {
+    for (const text_row& row : rows)
+      if (relation_facts* const facts = find(row))
+        (text(row, 1) == "relation" ? facts->taken.relations : facts->taken.constraints)
+            .push_back(text(row, 2));
+  }
+
   void add_publications(const text_rows& rows) {
     for (const text_row& row : rows) {
       relation_facts* const facts = find(row);
@@ -360,6 +373,8 @@ class reading {
         {about(catalog_sql::referencing, all), &fact_table::add_referencing},
         {about(catalog_sql::dependents, all), &fact_table::add_dependents},
         {about(catalog_sql::publications(version), all), &fact_table::add_publications},
+        {about(catalog_sql::update_triggers, all), &fact_table::add_update_triggers},
+        {about(catalog_sql::taken_names, array_literal(named)), &fact_table::add_taken_names},
     };
     std::vector<command> commands;
     for (const auto& [question, add] : questions) commands.push_back(question);

@@ -343,6 +343,16 @@ void catalog_text::add(std::string_view text) {
     relation(name).parent = parent;
     relation(parent).partitions.push_back(name);
     if (line.accept("default")) relation(parent).default_partition = name;
+  } else if (what == "trigger") {
+    const std::string name = line.next();
+    line.expect("on");
+    relation(line.next()).update_triggers.push_back("trigger " + name);
+  } else if (what == "taken") {
+    const std::string name = line.next();
+    line.expect("beside");
+    auto& taken = relation(line.next()).taken;
+    taken.relations.push_back(name);
+    taken.constraints.push_back(name);
   } else if (what == "dependent") {
     const std::string dependent = line.string();
     line.expect("on");

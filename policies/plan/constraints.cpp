@@ -1,0 +1,269 @@
+#include "policies/added_constraint.hpp"
+#include "policies/plan/parts.hpp"
+#include "policies/remedy.hpp"
+#include "policies/sql/lexer.hpp"
+#include "policies/sql/quote.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <vector>
+
+namespace tidegate::policies {
+namespace {
+
+using sql::constraint_kind;
+using sql::quote_identifier;
+
+// Of the helper that proves there is no NULL. A name of ours, so that one left over is known for what it is.
+constexpr std::string_view helper_suffix = "tidegate_nn";
+
+bool has_constraint(const relation_facts& table, const std::string& name, bool valid) {
+  const auto* found = table.constraint(name);
+  return found && (found->validated || !valid);
+}
+
+const relation_facts& facts_of_partition(const draft& of, const std::string& full_name) {
+  const auto found = of.input().catalog.relation_by_full_name(full_name);
+  if (!found) throw not_planned("the partitions of " + of.table().sql + " are not all known");
+  return *found.facts;
+}
+
+std::string name_of(const relation_facts& table) {
+  return sql::quote_name({.database = {}, .schema = table.schema, .name = table.name});
+}
+
+std::string alter(const relation_facts& table) {
+  return "ALTER TABLE " + name_of(table) + " ";
+}
+
+// Partitions before what they are partitions of. Iterative: a hostile schema may nest deeply.
+std::vector<const relation_facts*> partitions_first(const draft& of) {
+  std::vector<const relation_facts*> order;
+  std::vector<const relation_facts*> open{&of.facts()};
+  while (!open.empty()) {
+    const relation_facts* table = open.back();
+    open.pop_back();
+    order.push_back(table);
+    for (const auto& partition : table->partitions) open.push_back(&facts_of_partition(of, partition));
+  }
+  std::reverse(order.begin(), order.end());
+  order.pop_back();  // the table itself
+  return order;
+}
+
+// What an index takes of a written key: WITH (…) and the tablespace.
+struct index_options {
+  std::string with, tablespace;  // " WITH (…)", " TABLESPACE t"; empty: not written
+
+  std::string of_index() const { return with + tablespace; }
+  std::string of_constraint() const { return with + (tablespace.empty() ? "" : " USING INDEX" + tablespace); }
+};
+
+index_options read_index_options(std::string_view text) {
+  std::string with, tablespace;
+  sql::lexer lexer(text);
+  int depth = 0;
+  std::uint32_t with_at = 0;
+  bool in_with = false, after_with = false, after_tablespace = false;
+  for (sql::token t = lexer.next(); t.kind != sql::token_kind::end; t = lexer.next()) {
+    const std::string_view spelling = text.substr(t.begin, t.size());
+    if (after_tablespace) {
+      tablespace = " TABLESPACE " + std::string(spelling);
+      after_tablespace = false;
+      continue;
+    }
+    if (spelling == "(") {
+      if (depth++ == 0 && after_with) {
+        in_with = true;
+        with_at = t.begin;
+      }
+    } else if (spelling == ")") {
+      if (--depth == 0 && in_with) {
+        with = " WITH " + std::string(text.substr(with_at, t.end - with_at));
+        in_with = false;
+      }
+    }
+    if (t.kind != sql::token_kind::word || depth != 0) {
+      after_with = false;
+      continue;
+    }
+    const auto is = [&](std::string_view word) {
+      return std::equal(spelling.begin(), spelling.end(), word.begin(), word.end(),
+                        [](unsigned char a, char b) { return std::tolower(a) == b; });
+    };
+    after_with = is("with");
+    after_tablespace = is("tablespace");
+    if (is("without")) throw not_planned("WITHOUT OVERLAPS needs its index in one step");
+  }
+  return {with, tablespace};
+}
+
+std::string key_definition(const sql::constraint_definition& key, const index_options& options) {
+  return std::string(key.kind == constraint_kind::primary_key ? "PRIMARY KEY" : "UNIQUE") +
+         (key.nulls_not_distinct ? " NULLS NOT DISTINCT " : " ") + column_list(key.columns) +
+         (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) + options.of_constraint() +
+         deferral(key);
+}
+
+// The index of one table, and the constraint made of it.
+void add_key(draft& to, const relation_facts& table, const std::string& on, const std::string& alter_table,
+             const sql::constraint_definition& key, const std::string& name, const index_options& options) {
+  const std::string quoted = quote_identifier(name);
+  plan_step& build = to.add(
+      step_kind::concurrent,
+      "CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + on + " " + column_list(key.columns) +
+          (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) +
+          (key.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + options.of_index(),
+      probe::valid_index(table.oid, name),
+      "DROP INDEX CONCURRENTLY IF EXISTS " +
+          sql::quote_name({.database = {}, .schema = table.schema, .name = name}));
+  build.undo_concurrently = true;
+  build.index = name;
+  to.add(step_kind::brief,
+         alter_table + "ADD CONSTRAINT " + quoted +
+             (key.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") + " USING INDEX " + quoted +
+             deferral(key),
+         probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
+}
+
+void not_valid_then_validate(draft& to, const relation_facts& table, const std::string& alter_table,
+                             const std::string& name, const std::string& text) {
+  const std::string quoted = quote_identifier(name);
+  to.add(step_kind::brief, alter_table + "ADD CONSTRAINT " + quoted + " " + text + " NOT VALID",
+         probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
+  to.add(step_kind::checking, alter_table + "VALIDATE CONSTRAINT " + quoted,
+         probe::valid_constraint(table.oid, name));
+}
+
+}  // namespace
+
+void plan_not_null(draft& to, const std::string& column) {
+  const auto& table = to.facts();
+  if (to.made_not_null(column)) return;
+  to.makes_not_null(column);
+  if (is_known_not_null(table, column, to.server_version())) {
+    if (const auto* known = table.column(column); !known || !known->not_null)
+      to.add(step_kind::brief, to.alter() + "ALTER COLUMN " + quote_identifier(column) + " SET NOT NULL",
+             probe::not_null(table.oid, column),
+             to.alter() + "ALTER COLUMN " + quote_identifier(column) + " DROP NOT NULL");
+    return;
+  }
+  if (to.server_version() < 120000)
+    throw not_planned("before PostgreSQL 12 SET NOT NULL always reads the whole table");
+  if (to.only() && !table.partitions.empty())
+    throw not_planned("ONLY, on a table that has children");
+  const std::string quoted_column = quote_identifier(column);
+  const spoken_error nulls{"23502",
+                           "column \"" + column + "\" of relation \"" + table.name + "\" contains null values",
+                           {},
+                           column};
+  if (to.server_version() >= 180000) {
+    const std::string name = to.new_constraint(column, "not_null");
+    const std::string quoted = quote_identifier(name);
+    to.add(step_kind::brief,
+           to.alter() + "ADD CONSTRAINT " + quoted + " NOT NULL " + quoted_column + " NOT VALID",
+           probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quoted);
+    to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quoted,
+           probe::valid_constraint(table.oid, name))
+        .refused = nulls;
+    return;
+  }
+  const std::string name = object_name(to.table(), column, helper_suffix);
+  const std::string helper = quote_identifier(name);
+  if (!has_constraint(table, name, false))
+    to.add(step_kind::brief,
+           to.alter() + "ADD CONSTRAINT " + helper + " CHECK (" + quoted_column + " IS NOT NULL) NOT VALID",
+           probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + helper);
+  to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + helper,
+         probe::valid_constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + helper)
+      .refused = nulls;
+  // Never in one ALTER: DROP would run first and take the proof away (hazards §0.4).
+  to.add(step_kind::brief,
+         in_one_transaction({to.alter() + "ALTER COLUMN " + quoted_column + " SET NOT NULL",
+                             to.alter() + "DROP CONSTRAINT " + helper}),
+         probe::both(probe::not_null(table.oid, column), probe::no_constraint(table.oid, name)),
+         to.alter() + "ALTER COLUMN " + quoted_column + " DROP NOT NULL");
+}
+
+void plan_check(draft& to, const std::string& name, const std::string& text) {
+  not_valid_then_validate(to, to.facts(), to.alter(), name, text);
+}
+
+void plan_foreign_key(draft& to, const std::string& name, const std::string& text) {
+  const auto& table = to.facts();
+  if (table.kind != 'p' || to.server_version() >= 180000)
+    return not_valid_then_validate(to, table, to.alter(), name, text);
+  if (to.only()) throw not_planned("PostgreSQL refuses ONLY for a foreign key of a partitioned table");
+  for (const relation_facts* partition : partitions_first(to)) {
+    if (partition->kind == 'f') throw not_planned("one of the partitions is a foreign table");
+    if (partition->kind == 'p')
+      to.add(step_kind::brief, alter(*partition) + "ADD CONSTRAINT " + quote_identifier(name) + " " + text,
+             probe::constraint(partition->oid, name),
+             alter(*partition) + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+    else
+      not_valid_then_validate(to, *partition, alter(*partition), name, text);
+  }
+  // Adopts those of the partitions without looking at a row (hazards §0.14).
+  to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + text,
+         probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+}
+
+void plan_key(draft& to, const sql::constraint_definition& definition, const std::string& text) {
+  const auto& table = to.facts();
+  if (!definition.using_index.empty()) throw not_planned("the index is there already");
+  if (to.server_version() >= 140000 && to.server_version() < 140004)
+    throw not_planned("PostgreSQL 14.0 to 14.3 may corrupt an index that is built CONCURRENTLY");
+  const bool primary = definition.kind == constraint_kind::primary_key;
+  const index_options options = read_index_options(text);
+  const std::string whole = key_definition(definition, options);
+  if (primary)
+    for (const auto& column : definition.columns) plan_not_null(to, column);
+  std::string name = definition.name;
+  if (name.empty())
+    name = to.new_relation(name_columns(definition), name_suffix(definition.kind));
+  else
+    to.takes(name);
+  if (table.kind != 'p') return add_key(to, table, to.table().sql, to.alter(), definition, name, options);
+  if (to.only()) throw not_planned("ONLY, on a partitioned table");
+  for (const relation_facts* partition : partitions_first(to)) {
+    if (partition->kind == 'f') throw not_planned("one of the partitions is a foreign table");
+    const sql::qualified_name written{.database = {}, .schema = partition->schema, .name = partition->name};
+    subject of_partition;
+    of_partition.written = &written;
+    const std::string own = object_name(of_partition, name_columns(definition), name_suffix(definition.kind));
+    if (partition->kind == 'p')
+      to.add(step_kind::brief,
+             alter(*partition) + "ADD CONSTRAINT " + quote_identifier(own) + " " + whole,
+             probe::constraint(partition->oid, own),
+             alter(*partition) + "DROP CONSTRAINT IF EXISTS " + quote_identifier(own));
+    else
+      add_key(to, *partition, name_of(*partition), alter(*partition), definition, own, options);
+  }
+  to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + whole,
+         probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+}
+
+void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text) {
+  const auto& table = to.facts();
+  if (to.only()) throw not_planned("ONLY, with checks on the column");
+  std::string drops, adds;
+  std::vector<std::string> names;
+  for (const auto& check : table.constraints) {
+    const bool on_column = std::find(check.columns.begin(), check.columns.end(), command.name) != check.columns.end();
+    if (check.kind != 'c' || !check.validated || !on_column) continue;
+    if (check.expression.empty())
+      throw not_planned("the text of check " + quote_identifier(check.name) + " could not be read");
+    const std::string name = quote_identifier(check.name);
+    drops += "DROP CONSTRAINT " + name + ", ";
+    adds += ", ADD CONSTRAINT " + name + " CHECK (" + check.expression + ")" +
+            (check.no_inherit ? " NO INHERIT" : "") + " NOT VALID";
+    names.push_back(check.name);
+  }
+  to.add(step_kind::brief, to.alter() + drops + text + adds, {});
+  for (const auto& name : names)
+    to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quote_identifier(name),
+           probe::valid_constraint(table.oid, name));
+}
+
+}  // namespace tidegate::policies

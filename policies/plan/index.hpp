@@ -1,0 +1,18 @@
+#pragma once
+// Indexes of partitioned tables, and what else has a CONCURRENTLY of its own.
+
+#include "policies/plan/plan.hpp"
+#include "policies/rule.hpp"
+
+#include <vector>
+
+namespace tidegate::policies {
+
+// CREATE INDEX on a partitioned table (F9): ON ONLY the parent, CONCURRENTLY on each partition, then attached.
+// Throws not_planned.
+std::vector<plan_step> plan_partitioned_index(const rule_input& input, const sql::create_index& create);
+
+// REFRESH MATERIALIZED VIEW with CONCURRENTLY, which needs a unique index. Throws not_planned.
+std::vector<plan_step> plan_refresh(const rule_input& input, const sql::refresh_materialized_view& refresh);
+
+}  // namespace tidegate::policies

@@ -1,0 +1,62 @@
+#include "policies/plan/planner.hpp"
+
+#include "policies/plan/alter_table.hpp"
+#include "policies/plan/draft.hpp"
+#include "policies/plan/index.hpp"
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+namespace tidegate::policies {
+
+std::string_view name(step_kind kind) {
+  static constexpr std::array<std::string_view, 4> names = {"brief", "checking", "concurrent", "filling"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+namespace {
+
+const relation_facts& known(const rule_input& input, const sql::qualified_name& relation) {
+  const auto found = input.catalog.relation(relation);
+  if (!found) throw not_planned("the facts of " + subject_of(input, relation).sql + " are not known");
+  if (found->kind == 'r' || found->kind == 'p' || found->kind == 'm') return *found.facts;
+  throw not_planned(subject_of(input, relation).sql + " is no table");
+}
+
+plan for_statement(const rule_input& input, const decision& decision) {
+  plan out;
+  out.tag = input.statement.tag;
+  const auto about = [&](const sql::qualified_name& relation) {
+    const relation_facts& facts = known(input, relation);
+    out.relation = facts.full_name();
+    out.relation_oid = facts.oid;
+  };
+  if (const auto* alter = input.statement.as<sql::alter_table>();
+      alter && alter->kind == sql::object_kind::table) {
+    about(alter->relation);
+    out.steps = plan_alter_table(input, *alter, decision);
+  } else if (const auto* create = input.statement.as<sql::create_index>()) {
+    about(create->relation);
+    out.steps = plan_partitioned_index(input, *create);
+  } else if (const auto* refresh = input.statement.as<sql::refresh_materialized_view>()) {
+    about(refresh->relation);
+    out.steps = plan_refresh(input, *refresh);
+  } else {
+    throw not_planned("this kind of statement has no plan");
+  }
+  if (out.steps.empty()) throw not_planned("nothing is left to do");
+  return out;
+}
+
+}  // namespace
+
+planned make_plan(const rule_input& input, const decision& decision) {
+  try {
+    return {for_statement(input, decision), {}};
+  } catch (const not_planned& reason) {
+    return {std::nullopt, reason.what()};
+  }
+}
+
+}  // namespace tidegate::policies
