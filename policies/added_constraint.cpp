@@ -30,11 +30,6 @@ bool starts_with_word(std::string_view text, std::string_view word) {
          });
 }
 
-bool name_one_column(const std::vector<std::string>& columns) {
-  return !columns.empty() &&
-         std::all_of(columns.begin(), columns.end(), [&](const auto& c) { return c == columns.front(); });
-}
-
 std::string column_list(const std::vector<std::string>& columns) {
   std::string list;
   for (const auto& column : columns) list += (list.empty() ? "" : ", ") + quote_identifier(column);
@@ -104,8 +99,7 @@ std::string_view without_name(std::string_view text) {
 std::string name_columns(const sql::constraint_definition& definition) {
   if (definition.kind == constraint_kind::primary_key) return {};
   if (definition.kind == constraint_kind::check)
-    return definition.value && name_one_column(definition.value->columns) ? definition.value->columns.front()
-                                                                          : "";
+    return definition.value && definition.value->columns.size() == 1 ? definition.value->columns.front() : "";
   std::string columns;
   for (const auto* list : {&definition.columns, &definition.included})
     for (const auto& column : *list) columns += (columns.empty() ? "" : "_") + column;

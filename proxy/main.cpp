@@ -5,6 +5,7 @@
 #include "proxy/cli/doctor.hpp"
 #include "proxy/cli/explain.hpp"
 #include "proxy/cli/import.hpp"
+#include "proxy/cli/plan.hpp"
 #include "proxy/cli/serve.hpp"
 #include "proxy/version.hpp"
 
@@ -34,6 +35,14 @@ int main(int argc, char** argv) {
   check->add_flag("--trust-sizes", checked.trust_sizes, "a small table in the database counts as safe");
   check->add_option("files", checked.files, "SQL files; - is standard input")->required();
 
+  tidegate::cli::plan_options planned;
+  CLI::App* plan = app.add_subcommand("plan", "show the steps that a statement would be carried out in");
+  plan->add_option("--format", planned.format, "text | json")->capture_default_str();
+  plan->add_option("--server-version", planned.server_version, "plan as for this version: 15, 14.2");
+  plan->add_option("--database", planned.database, "URI of the database")->required();
+  plan->add_option("--config", planned.config, "configuration whose policies apply");
+  plan->add_option("sql", planned.sql, "one statement")->required();
+
   std::string explained;
   CLI::App* explain = app.add_subcommand("explain", "tell what a rule is about and what to do instead");
   explain->add_option("rule", explained, "a rule's id; without it all rules are listed");
@@ -57,6 +66,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (*check) return tidegate::cli::run_check(checked, std::cin, std::cout, std::cerr);
+  if (*plan) return tidegate::cli::run_plan(planned, std::cout, std::cerr);
   if (*explain) return tidegate::cli::run_explain(explained, std::cout, std::cerr);
   if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
   if (*import) return tidegate::cli::run_import(brought, std::cout, std::cerr);

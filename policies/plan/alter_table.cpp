@@ -36,7 +36,10 @@ class splitting {
       : alter_(alter),
         decision_(decision),
         draft_(input, subject_of(input, alter.relation), alter.only),
-        handled_(decision.reported.size(), false) {}
+        handled_(decision.reported.size(), false) {
+    for (const auto& command : alter.commands)
+      if (command.constraint && !command.constraint->name.empty()) draft_.takes(command.constraint->name);
+  }
 
   std::vector<plan_step> run() {
     // The order of PostgreSQL's own passes, but for what takes something away: where it can wait it comes
@@ -121,9 +124,7 @@ class splitting {
   }
 
   // Instant: kept for the next flush, together with its neighbours.
-  void brief(const sql::alter_command& command) {
-    waiting_.push_back(&command);
-  }
+  void brief(const sql::alter_command& command) { waiting_.push_back(&command); }
 
   void flush() {
     if (waiting_.empty()) return;
@@ -203,10 +204,8 @@ class splitting {
     const auto& definition = *command.constraint;
     const std::string body(without_name(written(draft_.input(), definition.range)));
     const auto name = [&] {
-      if (definition.name.empty())
-        return draft_.new_constraint(name_columns(definition), name_suffix(definition.kind));
-      draft_.takes(definition.name);
-      return definition.name;
+      if (!definition.name.empty()) return definition.name;
+      return draft_.new_constraint(name_columns(definition), name_suffix(definition.kind));
     };
     switch (definition.kind) {
       case constraint_kind::check:

@@ -51,31 +51,12 @@ std::vector<std::string> quoted(const std::vector<std::string>& names) {
   return out;
 }
 
-// The columns by which rows are walked: the primary key, or another unique one without NULLs.
-std::vector<std::string> walk_by(const relation_facts& table, int server_version) {
-  const index_facts* best = nullptr;
-  for (const auto& index : table.indexes) {
-    const bool fit = index.unique && index.valid && index.method == "btree" && !index.has_expressions &&
-                     !index.has_predicate && index.plain_order &&
-                     std::all_of(index.columns.begin(), index.columns.end(), [&](const std::string& name) {
-                       const auto* column = table.column(name);
-                       return column && column->not_null;
-                     });
-    if (fit && (index.primary || !best)) best = &index;
-  }
-  if (best) return quoted(best->columns);
-  if (!table.partitions.empty() || table.kind == 'p')
-    throw not_planned("a table with children needs a primary key to be filled in batches");
-  if (server_version < 140000) throw not_planned("before PostgreSQL 14 a table needs a primary key to be filled in batches");
-  return {};
-}
-
 void fill(draft& to, const std::string& column) {
   const auto& table = to.facts();
   filling what;
   what.table = (to.only() ? "ONLY " : "") + to.table().sql;
   what.column = quote_identifier(column);
-  what.key = walk_by(table, to.server_version());
+  what.key = key_to_walk_by(table, to.server_version());
   what.rows = std::max(table.rows.value_or(0), 0.0);
   std::string sql = as_one_statement(what);
   sql.pop_back();
@@ -112,6 +93,7 @@ void become_identity(draft& to, const column_plan& p, const sql::constraint_defi
              {p.alter_it + "DROP DEFAULT",
               p.alter_it + "ADD GENERATED " + (identity.identity_always ? "ALWAYS" : "BY DEFAULT") +
                   " AS IDENTITY" + (options.empty() ? "" : " " + options),
+              "ALTER SEQUENCE " + helper + " OWNED BY NONE",  // one of the column's own is left
               "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence(" + table + ", " +
                   quote_literal(p.column.name) + "), last_value, is_called) FROM " + helper,
               "DROP SEQUENCE " + helper}),
@@ -119,6 +101,25 @@ void become_identity(draft& to, const column_plan& p, const sql::constraint_defi
 }
 
 }  // namespace
+
+std::vector<std::string> key_to_walk_by(const relation_facts& table, int server_version) {
+  const index_facts* best = nullptr;
+  for (const auto& index : table.indexes) {
+    const bool fit = index.unique && index.valid && index.method == "btree" && !index.has_expressions &&
+                     !index.has_predicate && index.plain_order &&
+                     std::all_of(index.columns.begin(), index.columns.end(), [&](const std::string& name) {
+                       const auto* column = table.column(name);
+                       return column && column->not_null;
+                     });
+    if (fit && (index.primary || !best)) best = &index;
+  }
+  if (best) return quoted(best->columns);
+  if (!table.partitions.empty() || table.kind == 'p')
+    throw not_planned("a table with children needs a primary key to be filled in batches");
+  if (server_version < 140000)
+    throw not_planned("before PostgreSQL 14 a table needs a primary key to be filled in batches");
+  return {};
+}
 
 void plan_column(draft& to, const sql::alter_command& command) {
   const sql::column_definition& column = *command.column;
@@ -134,7 +135,8 @@ void plan_column(draft& to, const sql::alter_command& command) {
                       to.alter() + "ALTER COLUMN " + quote_identifier(column.name) + " "};
   const auto* identity = column.find(constraint_kind::identity);
   const auto* value = column.find(constraint_kind::default_value);
-  const bool null_default = value && value->value && value->value->shape == sql::expression_shape::null_constant;
+  const bool null_default =
+      value && value->value && value->value->shape == sql::expression_shape::null_constant;
   const bool is_volatile =
       value && value->value && volatility_of(*value->value, to.input().catalog).is_volatile;
   const bool fills = is_volatile || identity || column.is_serial();
@@ -149,7 +151,8 @@ void plan_column(draft& to, const sql::alter_command& command) {
   std::string add = to.alter() + "ADD COLUMN " + (command.if_not_exists ? "IF NOT EXISTS " : "") + head;
   if (value && value->value && !is_volatile) add += " DEFAULT " + value->value->text;
   if (value && value->value && !is_volatile && not_null) add += " NOT NULL";
-  if (column.find(constraint_kind::generated_virtual)) add += " " + std::string(written(to.input(), column.find(constraint_kind::generated_virtual)->range));
+  if (column.find(constraint_kind::generated_virtual))
+    add += " " + std::string(written(to.input(), column.find(constraint_kind::generated_virtual)->range));
 
   std::string sequence, helper;
   std::string source;  // what makes the values from now on
@@ -158,7 +161,8 @@ void plan_column(draft& to, const sql::alter_command& command) {
     source = p.alter_it + "SET DEFAULT " + value->value->text;
   } else if (column.is_serial()) {
     sequence = to.beside(to.new_relation(column.name, "seq"));
-    made = "CREATE SEQUENCE " + sequence + " AS " + type_sql(column) + " OWNED BY " + to.table().sql + "." + p.name;
+    made = "CREATE SEQUENCE " + sequence + " AS " + type_sql(column) + " OWNED BY " + to.table().sql + "." +
+           p.name;
     source = p.alter_it + "SET DEFAULT nextval(" + quote_literal(sequence) + "::regclass)";
   } else if (identity) {
     to.new_relation(column.name, "seq");  // that of the identity, later
@@ -175,11 +179,12 @@ void plan_column(draft& to, const sql::alter_command& command) {
   for (const auto& c : column.constraints) {
     if (c.kind != constraint_kind::check || !c.value) continue;
     checks.push_back(c.name.empty() ? to.new_constraint(name_columns(c), "check") : c.name);
-    checked += (checked.empty() ? "" : "; ") + to.alter() + "ADD CONSTRAINT " + quote_identifier(checks.back()) + " " +
-               trimmed(without_name(written(to.input(), c.range))) + " NOT VALID";
+    checked += (checked.empty() ? "" : "; ") + to.alter() + "ADD CONSTRAINT " +
+               quote_identifier(checks.back()) + " " + trimmed(without_name(written(to.input(), c.range))) +
+               " NOT VALID";
   }
-  to.add(step_kind::brief, in_one_transaction({add, made, source, checked}), probe::column(table.oid, column.name),
-         to.alter() + "DROP COLUMN IF EXISTS " + p.name);
+  to.add(step_kind::brief, in_one_transaction({add, made, source, checked}),
+         probe::column(table.oid, column.name), to.alter() + "DROP COLUMN IF EXISTS " + p.name);
   if (fills) {
     fill(to, column.name);
     if (not_null) plan_not_null(to, column.name);

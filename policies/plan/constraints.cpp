@@ -1,5 +1,7 @@
 #include "policies/added_constraint.hpp"
+#include "policies/concurrent_index.hpp"
 #include "policies/plan/parts.hpp"
+#include "policies/plan/restore.hpp"
 #include "policies/remedy.hpp"
 #include "policies/sql/lexer.hpp"
 #include "policies/sql/quote.hpp"
@@ -110,20 +112,20 @@ std::string key_definition(const sql::constraint_definition& key, const index_op
 void add_key(draft& to, const relation_facts& table, const std::string& on, const std::string& alter_table,
              const sql::constraint_definition& key, const std::string& name, const index_options& options) {
   const std::string quoted = quote_identifier(name);
-  plan_step& build = to.add(
-      step_kind::concurrent,
-      "CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + on + " " + column_list(key.columns) +
-          (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) +
-          (key.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + options.of_index(),
-      probe::valid_index(table.oid, name),
-      "DROP INDEX CONCURRENTLY IF EXISTS " +
-          sql::quote_name({.database = {}, .schema = table.schema, .name = name}));
+  plan_step& build =
+      to.add(step_kind::concurrent,
+             "CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + on + " " + column_list(key.columns) +
+                 (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) +
+                 (key.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + options.of_index(),
+             probe::valid_index(table.oid, name),
+             "DROP INDEX CONCURRENTLY IF EXISTS " +
+                 sql::quote_name({.database = {}, .schema = table.schema, .name = name}));
   build.undo_concurrently = true;
   build.index = name;
   to.add(step_kind::brief,
          alter_table + "ADD CONSTRAINT " + quoted +
-             (key.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") + " USING INDEX " + quoted +
-             deferral(key),
+             (key.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") + " USING INDEX " +
+             quoted + deferral(key),
          probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
 }
 
@@ -151,13 +153,9 @@ void plan_not_null(draft& to, const std::string& column) {
   }
   if (to.server_version() < 120000)
     throw not_planned("before PostgreSQL 12 SET NOT NULL always reads the whole table");
-  if (to.only() && !table.partitions.empty())
-    throw not_planned("ONLY, on a table that has children");
+  if (to.only() && !table.partitions.empty()) throw not_planned("ONLY, on a table that has children");
   const std::string quoted_column = quote_identifier(column);
-  const spoken_error nulls{"23502",
-                           "column \"" + column + "\" of relation \"" + table.name + "\" contains null values",
-                           {},
-                           column};
+  const spoken_error nulls = nulls_in(table.name, column);
   if (to.server_version() >= 180000) {
     const std::string name = to.new_constraint(column, "not_null");
     const std::string quoted = quote_identifier(name);
@@ -206,13 +204,14 @@ void plan_foreign_key(draft& to, const std::string& name, const std::string& tex
   }
   // Adopts those of the partitions without looking at a row (hazards §0.14).
   to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + text,
-         probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+         probe::constraint(table.oid, name),
+         to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
 }
 
 void plan_key(draft& to, const sql::constraint_definition& definition, const std::string& text) {
   const auto& table = to.facts();
   if (!definition.using_index.empty()) throw not_planned("the index is there already");
-  if (to.server_version() >= 140000 && to.server_version() < 140004)
+  if (!builds_concurrently_safely(to.server_version()))
     throw not_planned("PostgreSQL 14.0 to 14.3 may corrupt an index that is built CONCURRENTLY");
   const bool primary = definition.kind == constraint_kind::primary_key;
   const index_options options = read_index_options(text);
@@ -220,10 +219,7 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
   if (primary)
     for (const auto& column : definition.columns) plan_not_null(to, column);
   std::string name = definition.name;
-  if (name.empty())
-    name = to.new_relation(name_columns(definition), name_suffix(definition.kind));
-  else
-    to.takes(name);
+  if (name.empty()) name = to.new_relation(name_columns(definition), name_suffix(definition.kind));
   if (table.kind != 'p') return add_key(to, table, to.table().sql, to.alter(), definition, name, options);
   if (to.only()) throw not_planned("ONLY, on a partitioned table");
   for (const relation_facts* partition : partitions_first(to)) {
@@ -233,15 +229,15 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
     of_partition.written = &written;
     const std::string own = object_name(of_partition, name_columns(definition), name_suffix(definition.kind));
     if (partition->kind == 'p')
-      to.add(step_kind::brief,
-             alter(*partition) + "ADD CONSTRAINT " + quote_identifier(own) + " " + whole,
+      to.add(step_kind::brief, alter(*partition) + "ADD CONSTRAINT " + quote_identifier(own) + " " + whole,
              probe::constraint(partition->oid, own),
              alter(*partition) + "DROP CONSTRAINT IF EXISTS " + quote_identifier(own));
     else
       add_key(to, *partition, name_of(*partition), alter(*partition), definition, own, options);
   }
   to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + whole,
-         probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+         probe::constraint(table.oid, name),
+         to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
 }
 
 void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text) {
@@ -250,7 +246,8 @@ void plan_type_beside_checks(draft& to, const sql::alter_command& command, const
   std::string drops, adds;
   std::vector<std::string> names;
   for (const auto& check : table.constraints) {
-    const bool on_column = std::find(check.columns.begin(), check.columns.end(), command.name) != check.columns.end();
+    const bool on_column =
+        std::find(check.columns.begin(), check.columns.end(), command.name) != check.columns.end();
     if (check.kind != 'c' || !check.validated || !on_column) continue;
     if (check.expression.empty())
       throw not_planned("the text of check " + quote_identifier(check.name) + " could not be read");

@@ -31,8 +31,8 @@ class draft {
   int server_version() const { return input_.catalog.server_version; }
   bool only() const { return only_; }
 
-  std::string alter() const;                           // "ALTER TABLE [ONLY] t "
-  std::string beside(const std::string& name) const;   // quoted, in the schema of the table
+  std::string alter() const;                          // "ALTER TABLE [ONLY] t "
+  std::string beside(const std::string& name) const;  // quoted, in the schema of the table
 
   // Names as PostgreSQL chooses them, with a number when they are taken; taken from then on.
   std::string new_constraint(const std::string& columns, std::string_view suffix);

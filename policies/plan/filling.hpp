@@ -1,7 +1,7 @@
 #pragma once
-// Existing rows get the default of a new column in batches: keyset by a unique key, or by pages where there is
-// none. Each row is written once, whatever is interrupted: only rows that have no value yet are touched. The
-// SQL of the batches, and nothing else: pure.
+// Existing rows get the default of a new column in batches: keyset by a unique key, or by pages where there
+// is none. Each row is written once, whatever is interrupted: only rows that have no value yet are touched.
+// The SQL of the batches, and nothing else: pure.
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,6 @@
 #include "policies/plan/index.hpp"
 
+#include "policies/concurrent_index.hpp"
 #include "policies/plan/draft.hpp"
 #include "policies/remedy.hpp"
 #include "policies/sql/lexer.hpp"
@@ -28,34 +29,28 @@ std::string behind_table(const rule_input& input, const sql::create_index& creat
       continue;
     }
     if (spelling == "*") continue;  // t *: with its children, as it is anyway
-    const auto end = std::min<std::size_t>(input.text.size(), static_cast<std::size_t>(std::max(
-                                                                   input.statement.range.end, 0)));
+    const auto end = std::min<std::size_t>(input.text.size(),
+                                           static_cast<std::size_t>(std::max(input.statement.range.end, 0)));
     if (t.begin >= end) throw not_planned("the statement can't be taken apart");
     std::string rest(input.text.substr(t.begin, end - t.begin));
-    while (!rest.empty() && (rest.back() == ';' || rest.back() == ' ' || rest.back() == '\n')) rest.pop_back();
+    while (!rest.empty() && (rest.back() == ';' || rest.back() == ' ' || rest.back() == '\n'))
+      rest.pop_back();
     return rest;
   }
 }
 
-// ChooseIndexColumnNames() of PostgreSQL: an expression counts as "expr".
+// ChooseIndexNameAddition(): the columns in the name that PostgreSQL chooses.
 std::string columns_in_name(const sql::create_index& create) {
   std::string text;
-  int expressions = 0;
-  for (const auto& column : create.columns) {
-    std::string name = column;
-    if (name.empty()) {
-      name = "expr" + (expressions == 0 ? std::string() : std::to_string(expressions));
-      ++expressions;
-    }
-    text += (text.empty() ? "" : "_") + name;
-  }
+  for (const auto& column : create.column_names) text += (text.empty() ? "" : "_") + column;
   return text;
 }
 
 std::string attached(const relation_facts& partition, const std::string& index) {
   return "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h JOIN pg_catalog.pg_class AS c ON c.oid = "
          "h.inhrelid JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid WHERE i.indrelid = " +
-         std::to_string(partition.oid) + "::pg_catalog.oid AND c.relname = " + sql::quote_literal(index) + ")";
+         std::to_string(partition.oid) + "::pg_catalog.oid AND c.relname = " + sql::quote_literal(index) +
+         ")";
 }
 
 struct index_tree {
@@ -85,12 +80,26 @@ void only_on(index_tree& tree, const relation_facts& table, const std::string& n
 
 }  // namespace
 
+std::vector<plan_step> plan_concurrent_index(const rule_input& input, sql::position position) {
+  if (position < 0) throw not_planned("CONCURRENTLY can't be put into it");
+  const auto* create = input.statement.as<sql::create_index>();
+  if (!builds_concurrently_safely(input.catalog.server_version))
+    throw not_planned("PostgreSQL 14.0 to 14.3 may corrupt an index that is built CONCURRENTLY");
+  plan_step step;
+  step.kind = step_kind::concurrent;
+  step.sql = with_concurrently(input, position);
+  while (!step.sql.empty() && step.sql.back() == ';') step.sql.pop_back();
+  if (create) step.index = create->name;
+  step.locks = locks_taken(input.statement, input.catalog);
+  return {std::move(step)};
+}
+
 std::vector<plan_step> plan_partitioned_index(const rule_input& input, const sql::create_index& create) {
   const subject table = subject_of(input, create.relation);
-  if (!table.is('p')) throw not_planned("it is rewritten, not planned");
+  if (!table.is('p')) throw not_planned("it has no partitions");
   if (create.if_not_exists && !create.name.empty() && table.facts->index(create.name))
     throw not_planned("an index of that name is there already");
-  if (input.catalog.server_version >= 140000 && input.catalog.server_version < 140004)
+  if (!builds_concurrently_safely(input.catalog.server_version))
     throw not_planned("PostgreSQL 14.0 to 14.3 may corrupt an index that is built CONCURRENTLY");
   draft to(input, table, false);
   index_tree tree{to, create, behind_table(input, create),
@@ -148,9 +157,10 @@ std::vector<plan_step> plan_partitioned_index(const rule_input& input, const sql
 std::vector<plan_step> plan_refresh(const rule_input& input, const sql::refresh_materialized_view& refresh) {
   const subject view = subject_of(input, refresh.relation);
   if (refresh.concurrently || refresh.with_no_data) throw not_planned("it can't be refreshed CONCURRENTLY");
-  const bool has_key = std::any_of(view.facts->indexes.begin(), view.facts->indexes.end(), [](const auto& index) {
-    return index.unique && index.valid && !index.has_expressions && !index.has_predicate;
-  });
+  const bool has_key =
+      std::any_of(view.facts->indexes.begin(), view.facts->indexes.end(), [](const auto& index) {
+        return index.unique && index.valid && !index.has_expressions && !index.has_predicate;
+      });
   if (!has_key) throw not_planned("CONCURRENTLY needs a unique index on columns of " + view.sql);
   draft to(input, view, false);
   to.add(step_kind::checking, "REFRESH MATERIALIZED VIEW CONCURRENTLY " + view.sql, {});

@@ -8,8 +8,11 @@
 
 namespace tidegate::policies {
 
-// CREATE INDEX on a partitioned table (F9): ON ONLY the parent, CONCURRENTLY on each partition, then attached.
-// Throws not_planned.
+// CREATE INDEX, DROP INDEX and REINDEX with CONCURRENTLY put in at `position`: one step. Throws not_planned.
+std::vector<plan_step> plan_concurrent_index(const rule_input& input, sql::position position);
+
+// CREATE INDEX on a partitioned table (F9): ON ONLY the parent, CONCURRENTLY on each partition, then
+// attached. Throws not_planned.
 std::vector<plan_step> plan_partitioned_index(const rule_input& input, const sql::create_index& create);
 
 // REFRESH MATERIALIZED VIEW with CONCURRENTLY, which needs a unique index. Throws not_planned.

@@ -1,10 +1,12 @@
 #pragma once
-// The recipes: what one subcommand comes to, as steps of a draft. Each throws not_planned where there is none.
+// The recipes: what one subcommand comes to, as steps of a draft. Each throws not_planned where there is
+// none.
 
 #include "policies/plan/draft.hpp"
 #include "policies/sql/statement.hpp"
 
 #include <string>
+#include <vector>
 
 namespace tidegate::policies {
 
@@ -24,6 +26,10 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
 // ALTER COLUMN … TYPE that rewrites nothing but would read every row again for the CHECKs on the column: they
 // are left out meanwhile and validated afterwards (F6). `text` is the subcommand as written.
 void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text);
+
+// The columns by which rows are walked in batches, quoted: the primary key, or another unique one without
+// NULLs; empty: by pages.
+std::vector<std::string> key_to_walk_by(const relation_facts& table, int server_version);
 
 // ADD COLUMN without what would rewrite or scan, which follows in steps of its own (F1).
 void plan_column(draft& to, const sql::alter_command& command);

@@ -44,7 +44,7 @@ struct plan_step {
 };
 
 struct plan {
-  std::string relation;          // "schema.name", quoted where needed
+  std::string relation;  // "schema.name", quoted where needed
   std::uint32_t relation_oid = 0;
   std::string tag;               // of the whole: "ALTER TABLE"
   std::vector<plan_step> steps;  // at least one

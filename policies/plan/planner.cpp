@@ -38,7 +38,14 @@ plan for_statement(const rule_input& input, const decision& decision) {
     out.steps = plan_alter_table(input, *alter, decision);
   } else if (const auto* create = input.statement.as<sql::create_index>()) {
     about(create->relation);
-    out.steps = plan_partitioned_index(input, *create);
+    const bool partitioned = known(input, create->relation).kind == 'p';
+    out.steps = partitioned ? plan_partitioned_index(input, *create)
+                            : plan_concurrent_index(input, create->after_index);
+  } else if (const auto* gone = input.statement.as<sql::drop>();
+             gone && gone->kind == sql::object_kind::index && gone->objects.size() == 1) {
+    out.steps = plan_concurrent_index(input, gone->after_kind);
+  } else if (const auto* again = input.statement.as<sql::reindex>()) {
+    out.steps = plan_concurrent_index(input, again->after_target);
   } else if (const auto* refresh = input.statement.as<sql::refresh_materialized_view>()) {
     about(refresh->relation);
     out.steps = plan_refresh(input, *refresh);

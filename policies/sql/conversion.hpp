@@ -47,6 +47,8 @@ object_kind object_kind_of(std::string_view parser_name);      // "OBJECT_TABLE"
 type_name read_type(const conversion& c, tree_node node);
 function_call read_function(const conversion& c, tree_node func_call);
 expression read_expression(const conversion& c, tree_node node, std::size_t from, std::size_t end);
+// The name that PostgreSQL gives a column made of it (FigureIndexColname); empty: none.
+std::string figured_name(tree_node node);
 
 // Definitions (definition.cpp)
 column_definition read_column(const conversion& c, tree_node column_def);

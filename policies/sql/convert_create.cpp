@@ -37,6 +37,15 @@ create_table read_table(const conversion& c, tree_node node) {
   return create;
 }
 
+// ChooseIndexColumnNames(): a number behind a name that is there already.
+void add_column_name(std::vector<std::string>& names, std::string name) {
+  if (name.empty()) name = "expr";
+  std::string numbered = name;
+  for (int i = 1; std::find(names.begin(), names.end(), numbered) != names.end(); ++i)
+    numbered = name + std::to_string(i);
+  names.push_back(std::move(numbered));
+}
+
 create_index read_index(const conversion& c, tree_node node) {
   create_index create;
   create.name = node["idxname"].string();
@@ -57,10 +66,13 @@ create_index read_index(const conversion& c, tree_node node) {
     const tree_node element = item.as("IndexElem");
     const std::size_t end = tokens.element_end(from);
     create.columns.push_back(element["name"].string());
-    if (const tree_node value = element["expr"])
-      create.expressions.push_back(read_expression(c, value, from, end));
+    const tree_node value = element["expr"];
+    add_column_name(create.column_names, value ? figured_name(value) : element["name"].string());
+    if (value) create.expressions.push_back(read_expression(c, value, from, end));
     from = end + 1;
   }
+  for (const tree_node item : node["indexIncludingParams"])
+    add_column_name(create.column_names, item.as("IndexElem")["name"].string());
   if (const tree_node where = node["whereClause"]) {
     const std::size_t keyword_where = tokens.find_word("where", from, tokens.size());
     create.where = read_expression(c, where, keyword_where + 1, tokens.size());

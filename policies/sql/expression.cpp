@@ -85,6 +85,45 @@ void add_once(std::vector<std::string>& names, std::string name) {
 
 }  // namespace
 
+// Only a type's name and what is only an alternative give way to something better inside (strength 1).
+std::string figured_name(tree_node node) {
+  std::string fallback;
+  for (;;) {
+    if (node.as("ColumnRef")) {
+      const std::string name = column_name(node);
+      return name.empty() ? fallback : name;
+    }
+    if (const tree_node call = node.as("FuncCall"))
+      return name_from_parts(read_strings(call["funcname"])).name;
+    if (const tree_node cast = node.as("TypeCast")) {
+      const tree_node type = cast["typeName"];
+      if (fallback.empty()) {
+        const tree_node inside = type.as("TypeName");
+        fallback = name_from_parts(read_strings((inside ? inside : type)["names"])).name;
+      }
+      node = cast["arg"];
+      continue;
+    }
+    if (const tree_node collated = node.as("CollateClause")) {
+      node = collated["arg"];
+      continue;
+    }
+    if (node.as("CoalesceExpr")) return "coalesce";
+    if (const tree_node extreme = node.as("MinMaxExpr"))
+      return extreme["op"].string() == "IS_LEAST" ? "least" : "greatest";
+    if (const tree_node choice = node.as("CaseExpr")) {
+      if (fallback.empty()) fallback = "case";
+      if (!choice["defresult"]) return fallback;
+      node = choice["defresult"];
+      continue;
+    }
+    if (node.as("A_Expr") && node.as("A_Expr")["kind"].string() == "AEXPR_NULLIF") return "nullif";
+    if (node.as("A_ArrayExpr")) return "array";
+    if (node.as("RowExpr")) return "row";
+    return fallback;
+  }
+}
+
 type_name read_type(const conversion& c, tree_node node) {
   if (const tree_node inside = node.as("TypeName")) node = inside;
   type_name type;

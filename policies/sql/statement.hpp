@@ -292,6 +292,7 @@ struct create_index {
   std::string method;                // btree unless written
   std::vector<std::string> columns;  // plain columns, in order; an expression leaves an empty string
   std::vector<expression> expressions;
+  std::vector<std::string> column_names;  // of the index, included ones too, as PostgreSQL names them
   std::optional<expression> where;
   position after_index = -1;  // just behind the keyword INDEX: where CONCURRENTLY belongs
 };

@@ -20,6 +20,7 @@ enum class action_taken : std::uint8_t {
   warned,      // sent, with a NOTICE
   guarded,     // run with precheck, gate, lock_timeout and retry
   rewritten,   // run as another statement
+  planned,     // carried out in steps
   refused,     // answered with an ErrorResponse
   overridden,  // run because of an override comment
   observed,    // mode observe: sent as it was, `verdict` says what would have happened

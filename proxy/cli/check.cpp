@@ -7,12 +7,12 @@
 #include "policies/sql/prefilter.hpp"
 #include "proxy/cli/check_report.hpp"
 #include "proxy/cli/script_effects.hpp"
+#include "proxy/cli/server_version.hpp"
 #include "proxy/cli/sql_script.hpp"
 #include "proxy/control/standalone_reader.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <exception>
 #include <fstream>
@@ -177,19 +177,6 @@ std::optional<report_format> parse_format(std::string_view text) {
   return std::nullopt;
 }
 
-// "15" -> 150000, "14.2" -> 140002, "150004" as it is.
-std::optional<int> parse_version(std::string_view text) {
-  int major = 0;
-  int minor = 0;
-  const char* const end = text.data() + text.size();
-  auto read = std::from_chars(text.data(), end, major);
-  if (read.ec != std::errc() || major <= 0) return std::nullopt;
-  if (read.ptr != end && *read.ptr == '.') read = std::from_chars(read.ptr + 1, end, minor);
-  if (read.ec != std::errc() || read.ptr != end || minor < 0) return std::nullopt;
-  const int number = major >= 10000 ? major : major * 10000 + minor;
-  return number >= 120000 && number < 1000000 ? std::optional(number) : std::nullopt;
-}
-
 struct question {
   report_format format = report_format::text;
   verdict fail_on = verdict::plan;
@@ -213,7 +200,7 @@ std::optional<question> read_question(const check_options& options, std::ostream
   }
   asked.fail_on = *fail_on;
   if (!options.server_version.empty()) {
-    asked.server_version = parse_version(options.server_version);
+    asked.server_version = parse_server_version(options.server_version);
     if (!asked.server_version) {
       err << "tidegate check: --server-version " << options.server_version
           << ": expected 12 or later, as 15, 14.2 or 150004\n";

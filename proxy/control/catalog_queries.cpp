@@ -272,7 +272,7 @@ SELECT DISTINCT up.relation, NULL::pg_catalog.text[]
 const std::string_view update_triggers = R"sql(
 SELECT t.tgrelid, 'trigger', t.tgname FROM pg_catalog.pg_trigger AS t
  WHERE t.tgrelid = ANY ($1::pg_catalog.oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-   AND t.tgtype & 16 = 16 AND pg_catalog.array_length(t.tgattr::pg_catalog.int2[], 1) IS NULL
+   AND t.tgtype & 16 = 16 AND pg_catalog.cardinality(t.tgattr::pg_catalog.int2[]) = 0
 UNION ALL
 SELECT r.ev_class, 'rule', r.rulename FROM pg_catalog.pg_rewrite AS r
  WHERE r.ev_class = ANY ($1::pg_catalog.oid[]) AND r.ev_type = '2' AND r.ev_enabled IN ('O', 'A')

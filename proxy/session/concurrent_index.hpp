@@ -1,11 +1,9 @@
 #pragma once
-// CREATE INDEX, DROP INDEX and REINDEX carried out with CONCURRENTLY: alone in its message, with lock_timeout
-// 0 (it waits for old snapshots of any table, and a timeout would leave an invalid index), its leftovers
-// removed, its result checked, the client told. The one rewrite that needs no planner.
+// CREATE INDEX, DROP INDEX and REINDEX carried out with CONCURRENTLY (concurrent_build.hpp), and the client
+// told. The one rewrite that needs no planner.
 
 #include "policies/engine.hpp"
 #include "policies/sql/parse.hpp"
-#include "proxy/control/index_build.hpp"
 #include "proxy/session/server_dialogue.hpp"
 
 #include <optional>
@@ -38,16 +36,7 @@ class concurrent_index {
   static boost::asio::awaitable<void> run_as_written(interception& of);
 
  private:
-  boost::asio::awaitable<std::optional<unit_answer>> build(const std::string& text);
-  boost::asio::awaitable<std::vector<control::index_state>> invalid_indexes();
-  boost::asio::awaitable<void> remove_leftovers(const std::vector<control::index_state>& before,
-                                                bool after_failure);
-  boost::asio::awaitable<bool> drop(const control::index_state& index, std::string_view why);
-  boost::asio::awaitable<void> check_result(const std::vector<control::index_state>& before,
-                                            unit_answer& built);
   std::string name_to_make() const;
-  boost::asio::awaitable<bool> rest();
-  boost::asio::awaitable<void> set_lock_timeout(const std::string& value);
 
   interception& of_;
   client_session& session_;

@@ -11,6 +11,7 @@
 #include "protocol/writer.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/interception.hpp"
+#include "proxy/session/own_messages.hpp"
 #include "proxy/session/replies.hpp"
 
 #include <algorithm>
@@ -62,10 +63,6 @@ report change_of_lock_timeout(const std::string& how) {
               "Send the change in a message of its own, before or after; the guarded statement waits for its "
               "lock "
               "without it."};
-}
-
-std::string set_session_lock_timeout(const std::string& value) {
-  return "SELECT pg_catalog.set_config('lock_timeout', " + sql::quote_literal(value) + ", false)";
 }
 
 }  // namespace

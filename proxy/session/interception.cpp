@@ -2,6 +2,8 @@
 
 #include "policies/fact_request.hpp"
 #include "policies/override_comment.hpp"
+#include "policies/plan/migration_tool.hpp"
+#include "policies/plan/planner.hpp"
 #include "policies/sql/encoding.hpp"
 #include "policies/sql/normalise.hpp"
 #include "policies/sql/parse_stack.hpp"
@@ -16,6 +18,7 @@
 #include "proxy/session/concurrent_index.hpp"
 #include "proxy/session/guarded_ddl.hpp"
 #include "proxy/session/lending.hpp"
+#include "proxy/session/planned_ddl.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/session_state.hpp"
 #include "proxy/session/setting_bounds.hpp"
@@ -587,14 +590,14 @@ boost::asio::awaitable<void> interception::decide() {
     history_.leave_the_past_to_the_catalog();
   else
     history_.forget_temporary_relations();
-  policies::session_facts who{
-      .role = names_known_ ? names_.session.current_user : session_.who().user,
-      .application = session_.application(),
-      .database = session_.who().database,
-      .in_transaction = pipeline.status() != core::transaction_status::idle,
-      .alone_in_message = parsed_.statements.size() == 1 && !pipeline.executed_unsynced(),
-      .guarded = true,
-      .lock_timeout = {}};
+  who_ = {.role = names_known_ ? names_.session.current_user : session_.who().user,
+          .application = session_.application(),
+          .database = session_.who().database,
+          .in_transaction = pipeline.status() != core::transaction_status::idle,
+          .alone_in_message = parsed_.statements.size() == 1 && !pipeline.executed_unsynced(),
+          .guarded = true,
+          .lock_timeout = {}};
+  policies::session_facts who = who_;  // as each statement of the message finds it
   const std::string_view text = parsed_text_.empty() ? std::string_view(text_) : parsed_text_;
   for (const auto& [prepared, inner] : executed_) {
     const auto commented = commented_texts(prepared, inner.statements);
@@ -647,6 +650,9 @@ boost::asio::awaitable<void> interception::carry_out() {
   // A failed transaction runs nothing but its end; the server says so better.
   if (session_.state().pipeline().failed() && parsed_.statements.size() == 1) co_return co_await forward();
 
+  if (may_have_plan() && co_await go_on_with_plan()) co_return;
+  if (refused != nullptr && refused->decision.action == verdict::plan && decisions_.size() == 1)
+    co_return co_await carry_out_plan(*refused);
   if (refused != nullptr) co_return co_await refuse(refused->decision);
   if (overridden) action_ = audit::action_taken::overridden;
   if (rewritten != nullptr) {
@@ -707,6 +713,125 @@ boost::asio::awaitable<void> interception::carry_out() {
   }
   co_await forward();
   if (settings) co_await bound_settings();
+}
+
+// What has no plan, or can't have it carried out where it stands, is refused with the steps.
+boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
+  report what = to_report(policies::explain_refusal(d.decision));
+  const auto refuse_because = [&](std::string_view why) {
+    what.detail += (what.detail.empty() ? "" : "\n") + std::string("Not carried out in steps: ") +
+                   std::string(why) + ".";
+  };
+  const auto mode = co_await ddl_mode();
+  if (!mode) co_return;
+  if (*mode == "off") {
+    const auto& roles = settings_->policies.policy.override_roles;
+    if (std::find(roles.begin(), roles.end(), who_.role) == roles.end()) {
+      what.sqlstate = protocol::sqlstate::insufficient_privilege;
+      refuse_because("tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
+      co_return co_await refuse(what);
+    }
+    action_ = audit::action_taken::overridden;
+    guarded_ddl way(*this);
+    co_return co_await way.run();
+  }
+  if (*mode != "wait") {
+    if (*mode != "plan") what.sqlstate = protocol::sqlstate::invalid_parameter_value;
+    refuse_because(*mode == "plan" ? "tidegate.ddl_mode is plan"
+                                   : "tidegate.ddl_mode is none of wait, plan and off");
+    co_return co_await refuse(what);
+  }
+  policies::planned planned;
+  if (!parsed_text_.empty())
+    planned.why_not = "the client's encoding can't be taken apart";
+  else if (!session_.control() || !facts_.snapshot.available)
+    planned.why_not = "the facts of the database are not known";
+  else
+    planned =
+        policies::make_plan({*d.statement, text_, facts_.snapshot, who_, history_, d.commented}, d.decision);
+  if (!planned.steps) {
+    refuse_because(planned.why_not);
+    co_return co_await refuse(what);
+  }
+  const bool outside = co_await is_outside_transaction();
+  if (session_.ended()) co_return;
+  if (!outside) {
+    what.sqlstate = protocol::sqlstate::active_sql_transaction;
+    refuse_because("it is in a transaction, which can't hold several");
+    const std::string_view way = policies::outside_transaction(session_.application(), d.commented);
+    what.hint = "Run it outside a transaction, and it is carried out in steps" +
+                (way.empty() ? std::string(".") : " (" + std::string(way) + ").") +
+                (what.hint.empty() ? "" : "\n" + what.hint);
+    co_return co_await refuse(what);
+  }
+  planned_ddl way(*this, std::move(*planned.steps), d.text);
+  const bool finished = co_await way.run();
+  if (!finished) co_await decide_again();
+}
+
+// One statement of a kind that plans are made for, on a relation that is known.
+bool interception::may_have_plan() const {
+  if (decisions_.size() != 1 || parsed_.statements.size() != 1 || !parsed_text_.empty() ||
+      !session_.control() || !facts_.snapshot.available ||
+      decisions_.front().decision.mode != policies::policy_mode::enforce)
+    return false;
+  const sql::statement& only = parsed_.statements.front();
+  return only.as<sql::alter_table>() != nullptr || only.as<sql::create_index>() != nullptr;
+}
+
+// The same statement was interrupted in the middle of its steps. What it has made so far may have changed
+// what the rules say of it, so this is asked before. False: it was not, or nothing can be done about it here.
+boost::asio::awaitable<bool> interception::go_on_with_plan() {
+  const sql::statement& only = parsed_.statements.front();
+  const auto* alter = only.as<sql::alter_table>();
+  const auto relation =
+      facts_.snapshot.relation(alter != nullptr ? alter->relation : only.as<sql::create_index>()->relation);
+  if (!relation || session_.state().pipeline().status() != core::transaction_status::idle) co_return false;
+  auto begun = co_await planned_ddl::find_interrupted(*this, *relation.facts, decisions_.front().text,
+                                                      std::string(only.tag));
+  if (session_.ended()) co_return true;
+  if (!begun) co_return false;
+  const auto mode = co_await ddl_mode();
+  if (!mode) co_return true;
+  if (*mode != "wait") co_return false;
+  const bool outside = co_await is_outside_transaction();
+  if (!outside) co_return session_.ended();
+  const bool finished = co_await begun->run();
+  if (!finished) co_await decide_again();
+  co_return true;
+}
+
+// The statement is a transaction of its own.
+boost::asio::awaitable<bool> interception::is_outside_transaction() {
+  const core::pipeline& pipeline = session_.state().pipeline();
+  if (pipeline.status() != core::transaction_status::idle || pipeline.executed_unsynced()) co_return false;
+  if (!is_execute()) co_return true;
+  // Followed by Sync it is; by anything else, what follows belongs to it.
+  const auto next = co_await session_.peek_client(clock::time_point::max());
+  co_return next&&* next == 'S';
+}
+
+// Something else has changed the database meanwhile.
+boost::asio::awaitable<void> interception::decide_again() {
+  facts_ = control::facts();
+  decisions_.clear();
+  const bool read = co_await read_facts();
+  if (!read) co_return;
+  co_await decide();
+  if (!session_.ended()) co_await carry_out();
+}
+
+// What the session has set tidegate.ddl_mode to. None: the session ended, or the client was answered.
+boost::asio::awaitable<std::optional<std::string>> interception::ddl_mode() {
+  const auto shown = co_await server_.run_sql(
+      own_end(),
+      "SELECT COALESCE(NULLIF(pg_catalog.current_setting('tidegate.ddl_mode', true), ''), 'wait')");
+  if (!shown) co_return std::nullopt;
+  if (!shown->ok() || shown->rows.empty() || shown->rows.front().empty()) {
+    co_await fail_with(shown->error);
+    co_return std::nullopt;
+  }
+  co_return control::text(shown->rows.front().front(), 0);
 }
 
 void interception::warn() {

@@ -40,6 +40,7 @@ class interception {
  private:
   friend class guarded_ddl;
   friend class concurrent_index;
+  friend class planned_ddl;
 
   struct decided {
     const sql::statement* statement;
@@ -69,6 +70,12 @@ class interception {
   boost::asio::awaitable<void> decide();
 
   boost::asio::awaitable<void> carry_out();
+  boost::asio::awaitable<void> carry_out_plan(const decided& d);
+  bool may_have_plan() const;
+  boost::asio::awaitable<bool> go_on_with_plan();
+  boost::asio::awaitable<bool> is_outside_transaction();
+  boost::asio::awaitable<void> decide_again();
+  boost::asio::awaitable<std::optional<std::string>> ddl_mode();
   boost::asio::awaitable<void> refuse(const policies::decision& decision);
   boost::asio::awaitable<void> refuse(const report& what);
   boost::asio::awaitable<void> refuse_undecided(const report& what);
@@ -113,6 +120,7 @@ class interception {
   bool server_has_failed_ = false;  // trying the text left the server skipping to the client's Sync
   std::vector<decided> decisions_;
   policies::transaction_history history_;
+  policies::session_facts who_;  // as the decisions saw it
   std::chrono::steady_clock::time_point began_;
 
   // For the audit log and metrics.

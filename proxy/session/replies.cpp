@@ -2,10 +2,12 @@
 
 #include "protocol/frame.hpp"
 #include "protocol/reader.hpp"
+#include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
 
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace tidegate::session {
 namespace {
@@ -41,6 +43,12 @@ protocol::byte_buffer make(char type, std::string_view severity, const report& w
 protocol::byte_buffer error(const report& what) {
   return make('E', "ERROR", what);
 }
+report said(std::string message, std::string hint) {
+  return {.sqlstate = std::string(protocol::sqlstate::successful_completion),
+          .message = std::move(message),
+          .hint = std::move(hint)};
+}
+
 protocol::byte_buffer notice(const report& what) {
   return make('N', "NOTICE", what);
 }

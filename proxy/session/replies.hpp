@@ -21,6 +21,8 @@ struct report {
 
 protocol::byte_buffer error(const report& what);
 protocol::byte_buffer fatal(std::string_view sqlstate, std::string_view message);
+// What a NOTICE says of something that goes well.
+report said(std::string message, std::string hint = {});
 protocol::byte_buffer notice(const report& what);
 protocol::byte_buffer warning(const report& what);
 protocol::byte_buffer ready_for_query(char transaction_status);

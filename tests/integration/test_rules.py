@@ -32,10 +32,6 @@ def refusal(messages: list[wire.Message]) -> dict[str, str]:
 
 DANGEROUS = {
     "type change": "ALTER TABLE orders ALTER COLUMN customer TYPE bigint",
-    "not null": "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
-    "volatile default": "ALTER TABLE orders ADD COLUMN token text DEFAULT md5(random()::text)",
-    "validating check": "ALTER TABLE orders ADD CONSTRAINT positive CHECK (customer > 0)",
-    "unique": "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (customer, id)",
     "rename column": "ALTER TABLE orders RENAME COLUMN customer TO client",
     "rename table": "ALTER TABLE orders RENAME TO purchases",
     "drop column": "ALTER TABLE orders DROP COLUMN note",

@@ -1,0 +1,382 @@
+"""Unsafe statements that the gateway carries out in steps: the same schema as the plain statement, nothing lost, nothing left over,
+whoever is killed on the way."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg
+import pytest
+
+from support import process, wire
+from support.process import wait_until
+
+pytestmark = pytest.mark.gateway_only
+
+SCHEMA = """
+CREATE TABLE customers (id bigint PRIMARY KEY, name text);
+INSERT INTO customers SELECT n, 'c' || n FROM generate_series(1, 2000) n;
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, qty int, note text, placed timestamp DEFAULT '2020-01-01', CONSTRAINT few CHECK (qty < 100000));
+INSERT INTO orders (id, customer, qty, note) SELECT n, n % 2000 + 1, n, 'note ' || n FROM generate_series(1, 20000) n;
+CREATE TABLE keyless (a int, b text);
+INSERT INTO keyless SELECT n, 'b' || n FROM generate_series(1, 5000) n;
+CREATE TABLE "Odd Names" ("the key" int, "Value" text, "desc" int, PRIMARY KEY ("the key", "desc"));
+INSERT INTO "Odd Names" SELECT n / 2, 'v' || n, n % 2 FROM generate_series(1, 5000) n;
+CREATE TABLE events (id bigint NOT NULL, day date NOT NULL, who bigint, what text) PARTITION BY RANGE (day);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2020-02-01') TO ('2021-01-01') PARTITION BY LIST (who);
+CREATE TABLE events_2_a PARTITION OF events_2 FOR VALUES IN (1, 2, 3);
+CREATE TABLE events_2_b PARTITION OF events_2 DEFAULT;
+INSERT INTO events SELECT n, '2020-01-01'::date + n % 300, n % 2000 + 1, 'w' || n FROM generate_series(1, 12000) n;
+CREATE TABLE shards (id bigint, part int, what text, PRIMARY KEY (id, part)) PARTITION BY HASH (part);
+CREATE TABLE shards_0 PARTITION OF shards FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE shards_1 PARTITION OF shards FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO shards SELECT n, n % 7, 's' || n FROM generate_series(1, 9000) n;
+CREATE MATERIALIZED VIEW totals AS SELECT customer, sum(qty) AS qty FROM orders GROUP BY customer;
+CREATE UNIQUE INDEX totals_customer ON totals (customer);
+CREATE TYPE positive AS (a int);
+"""
+
+# What a plan must come to exactly what the plain statement makes.
+STATEMENTS = {
+    "not null": "ALTER TABLE orders ALTER COLUMN note SET NOT NULL",
+    "not null, two at once": "ALTER TABLE orders ALTER note SET NOT NULL, ALTER customer SET NOT NULL",
+    "not null of a partitioned table": "ALTER TABLE events ALTER what SET NOT NULL",
+    "not null, odd names": 'ALTER TABLE public."Odd Names" ALTER COLUMN "Value" SET NOT NULL',
+    "check": "ALTER TABLE orders ADD CHECK (qty > 0)",
+    "check of two columns": "ALTER TABLE orders ADD CHECK (qty > 0 AND customer > 0)",
+    "check with a name, no inherit": 'ALTER TABLE orders ADD CONSTRAINT "Is Positive" CHECK (qty > 0) NO INHERIT',
+    "check of a partitioned table": "ALTER TABLE events ADD CONSTRAINT c CHECK (who > 0)",
+    "two checks": "ALTER TABLE orders ADD CHECK (qty > 0), ADD CHECK (qty > -1)",
+    "foreign key": "ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers",
+    "foreign key with everything": "ALTER TABLE ONLY orders ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers (id) "
+                                   "MATCH FULL ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED",
+    "foreign key of a partitioned table": "ALTER TABLE events ADD FOREIGN KEY (who) REFERENCES customers ON DELETE CASCADE",
+    "unique": "ALTER TABLE orders ADD UNIQUE (qty)",
+    "unique with everything": "ALTER TABLE orders ADD CONSTRAINT one UNIQUE NULLS NOT DISTINCT (qty, id) INCLUDE (note) WITH (fillfactor = 70) DEFERRABLE",
+    "unique with included columns": "ALTER TABLE orders ADD UNIQUE (qty) INCLUDE (note)",
+    "unique of a partitioned table": "ALTER TABLE events ADD UNIQUE (day, who, id)",
+    "unique, odd names": 'ALTER TABLE "Odd Names" ADD UNIQUE ("Value", "desc")',
+    "primary key": "ALTER TABLE keyless ADD PRIMARY KEY (a)",
+    "primary key with a name": "ALTER TABLE keyless ADD CONSTRAINT k PRIMARY KEY (a, b)",
+    "primary key of a partitioned table": "ALTER TABLE events ADD PRIMARY KEY (id, day, who)",
+    "column with a volatile default": "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()",
+    "column with a volatile default, not null": "ALTER TABLE orders ADD token text COLLATE \"C\" DEFAULT md5(random()::text) NOT NULL",
+    "column with a volatile default, no key": "ALTER TABLE keyless ADD token float8 DEFAULT random()",
+    "column with a volatile default, odd names": 'ALTER TABLE "Odd Names" ADD "To Ken" float8 NOT NULL DEFAULT random()',
+    "column with a volatile default, partitioned": "ALTER TABLE shards ADD COLUMN token float8 DEFAULT random() NOT NULL, ADD COLUMN n bigserial",
+    "serial": "ALTER TABLE orders ADD COLUMN number serial",
+    "bigserial, odd names": 'ALTER TABLE "Odd Names" ADD "Number" bigserial UNIQUE',
+    "serial primary key": "ALTER TABLE keyless ADD id smallserial PRIMARY KEY",
+    "identity": "ALTER TABLE orders ADD number bigint GENERATED ALWAYS AS IDENTITY",
+    "identity with options": "ALTER TABLE orders ADD number int GENERATED BY DEFAULT AS IDENTITY (START WITH 100 INCREMENT BY 5) UNIQUE",
+    "column with an inline check": "ALTER TABLE orders ADD COLUMN state text DEFAULT 'new' CHECK (state <> '') CONSTRAINT short CHECK (length(state) < 10)",
+    "column with an inline unique": "ALTER TABLE orders ADD COLUMN other int UNIQUE",
+    "column with an inline foreign key and a default": "ALTER TABLE orders ADD COLUMN payer bigint DEFAULT 1 NOT NULL REFERENCES customers ON DELETE RESTRICT",
+    "many subcommands": "ALTER TABLE orders ADD COLUMN a int, ALTER qty SET DEFAULT 1, ADD CHECK (qty > 0), ALTER note SET NOT NULL, "
+                        "ADD COLUMN b uuid DEFAULT gen_random_uuid(), DROP CONSTRAINT few, ADD UNIQUE (qty), ALTER note SET STORAGE EXTERNAL",
+    "not valid and validate": "ALTER TABLE orders ADD CONSTRAINT k CHECK (qty > 0) NOT VALID, VALIDATE CONSTRAINT k",
+    "index of a partitioned table": "CREATE INDEX ON events (who, lower(what)) WHERE who > 1",
+    "index of expressions of a partitioned table": "CREATE INDEX ON shards (lower(what), lower(what COLLATE \"C\"), (id + part), (id::text), coalesce(part, 1), "
+                                                   "(CASE WHEN part > 1 THEN 2 ELSE 3 END)) INCLUDE (id)",
+    "unique index of a partitioned table": "CREATE UNIQUE INDEX by_all ON public.events USING btree (day, who, id DESC)",
+    "refresh": "REFRESH MATERIALIZED VIEW totals",
+    "names that are taken": "ALTER TABLE orders ADD CONSTRAINT orders_qty_check CHECK (qty > -5) NOT VALID, ADD CHECK (qty > 0)",
+}
+
+
+@pytest.fixture(scope="module")
+def template(postgres):
+    postgres.execute("CREATE DATABASE plan_template OWNER app", "postgres")
+    postgres.execute("ALTER SCHEMA public OWNER TO app", "plan_template")
+    with postgres.connect(user="app", dbname="plan_template") as maker:
+        maker.execute(SCHEMA)
+    postgres.execute("ANALYZE", "plan_template")
+    yield "plan_template"
+    postgres.drop_database("plan_template")
+
+
+@pytest.fixture
+def databases(postgres, template):
+    """Two databases with the same tables: for the plain statement, and for the gateway."""
+    names = [f"plan_{os.getpid()}_{kind}" for kind in ("plain", "steps")]
+    for name in names:
+        postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER app", "postgres")
+    yield names
+    for name in names:
+        postgres.drop_database(name)
+
+
+@pytest.fixture
+def walked(postgres, template):
+    """Makes the same database anew, again and again."""
+    name = f"plan_{os.getpid()}_walk"
+
+    def drop():
+        if postgres.execute("SELECT 1 FROM pg_database WHERE datname = %s", "postgres", (name,)):
+            postgres.drop_database(name)
+
+    def make() -> str:
+        drop()
+        postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER app", "postgres")
+        return name
+
+    yield make
+    drop()
+
+
+@pytest.fixture
+def steps(databases):
+    return databases[1]
+
+
+def dump(postgres, database: str) -> str:
+    text = subprocess.run([postgres.binaries / "pg_dump", "--schema-only", "--exclude-schema=tidegate", "-h", postgres.host, "-p", str(postgres.port),
+                           "-U", "postgres", database], check=True, capture_output=True, text=True).stdout
+    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
+
+
+TABLES = {"orders": "id, customer, qty, note, placed", "keyless": "a, b", '"Odd Names"': '"the key", "Value", "desc"',
+          "events": "id, day, who, what", "shards": "id, part, what", "customers": "id, name"}
+
+
+def contents(postgres, database: str) -> dict[str, str]:
+    """The data of all columns that were there before."""
+    return {table: postgres.execute(f"SELECT md5(string_agg(r::text, ',' ORDER BY r::text)) FROM (SELECT {columns} FROM {table}) r", database)[0][0]
+            for table, columns in TABLES.items()}
+
+
+def leftovers(postgres, database: str) -> list[str]:
+    return [row[0] for row in postgres.execute(
+        "SELECT conname::text FROM pg_constraint WHERE conname LIKE '%tidegate%' OR NOT convalidated "
+        "UNION ALL SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid "
+        "UNION ALL SELECT relname FROM pg_class WHERE relname LIKE '%tidegate_fill%'", database)]
+
+
+def steps_of(messages: list[wire.Message]) -> list[str]:
+    return [text for text in (m.fields()["M"] for m in messages if m.type == "N") if text.startswith("step ")]
+
+
+def sole_error(messages: list[wire.Message]) -> dict[str, str]:
+    (error,) = [m.fields() for m in messages if m.type == "E"]
+    return error
+
+
+@pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS.keys())
+def test_steps_come_to_the_same_schema_as_the_plain_statement(postgres, target, databases, sql):
+    plain, steps = databases
+    before = contents(postgres, steps)
+    with postgres.connect(user="app", dbname=plain) as direct:
+        direct.execute(sql)
+    with target.login(database=steps) as client:
+        answer = client.query(sql, timeout=60)
+        assert not wire.errors(answer), sole_error(answer)
+        assert [m.tag for m in answer if m.type == "C"] == [" ".join(sql.split()[:3 if "VIEW" in sql else 2])
+                                                              .replace("CREATE UNIQUE", "CREATE INDEX")]
+        assert steps_of(answer), "it was carried out as it stands"
+        assert client.value("SELECT 1") == "1"
+    assert dump(postgres, steps) == dump(postgres, plain)
+    assert contents(postgres, steps) == before
+    (state,) = postgres.execute("SELECT DISTINCT state FROM tidegate.plan", steps)
+    assert state == ("done",)
+
+
+def test_new_column_has_a_value_in_every_row(postgres, target, steps):
+    with target.login(database=steps) as client:
+        for sql in ("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()", "ALTER TABLE orders ADD number serial",
+                    "ALTER TABLE orders ADD ident int GENERATED ALWAYS AS IDENTITY (START WITH 100)", "ALTER TABLE keyless ADD token float8 DEFAULT random()"):
+            assert not wire.errors(client.query(sql, timeout=60))
+    assert postgres.execute("SELECT count(DISTINCT token), count(DISTINCT number), count(DISTINCT ident), min(ident), count(*) FROM orders", steps) == [
+        (20000, 20000, 20000, 100, 20000)]
+    assert postgres.execute("SELECT count(DISTINCT token) FROM keyless", steps) == [(5000,)]
+    (next_one,) = postgres.execute("INSERT INTO orders (id) VALUES (-1) RETURNING ident, number", steps)
+    assert next_one == (20100, 20001), "sequences go on behind the highest value"
+
+
+VIOLATED = {
+    "not null": ("UPDATE orders SET note = NULL WHERE id = 7", "ALTER TABLE orders ALTER note SET NOT NULL"),
+    "check": ("SELECT 1", "ALTER TABLE orders ADD CHECK (qty > 7)"),
+    "foreign key": ("UPDATE orders SET customer = -1 WHERE id = 7", "ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers"),
+    "unique": ("UPDATE orders SET qty = 8 WHERE id = 7", "ALTER TABLE orders ADD UNIQUE (qty)"),
+    "column and check": ("SELECT 1", "ALTER TABLE orders ADD COLUMN c float8 DEFAULT random(), ADD CHECK (qty > 7)"),
+    "exists": ("SELECT 1", "ALTER TABLE orders ADD COLUMN note uuid DEFAULT gen_random_uuid()"),
+    "partition": ("UPDATE events SET who = -1 WHERE id = 7", "ALTER TABLE events ADD FOREIGN KEY (who) REFERENCES customers"),
+    "primary key": ("INSERT INTO keyless VALUES (1, 'x')", "ALTER TABLE keyless ADD PRIMARY KEY (a)"),
+    "no such column": ("SELECT 1", "ALTER TABLE orders ADD CHECK (nothing > 7)"),
+}
+
+
+@pytest.mark.parametrize("damage, sql", VIOLATED.values(), ids=VIOLATED.keys())
+def test_what_fails_fails_as_the_plain_statement_and_leaves_nothing(postgres, target, databases, damage, sql):
+    plain, steps = databases
+    for database in databases:
+        postgres.execute(damage, database)
+    before = dump(postgres, steps)
+    with postgres.connect(user="app", dbname=plain) as direct, pytest.raises(psycopg.Error) as plainly:
+        direct.execute(sql)
+    with target.login(database=steps) as client:
+        error = sole_error(client.query(sql, timeout=60))
+    assert error["C"] == plainly.value.sqlstate, error
+    assert error["M"] == plainly.value.diag.message_primary, error
+    assert dump(postgres, steps) == before
+    assert leftovers(postgres, steps) == []
+
+
+def test_in_a_transaction_it_is_refused_in_the_words_of_the_tool(target, steps):
+    with target.login(database=steps) as client:
+        client.query("SET application_name = 'rails db:migrate'")
+        client.query("BEGIN")
+        error = sole_error(client.query("ALTER TABLE orders ALTER note SET NOT NULL"))
+        assert error["C"] == "25001" and "disable_ddl_transaction!" in error["H"], error
+        assert client.query("ROLLBACK")[-1].status == "I"
+        assert not wire.errors(client.query("ALTER TABLE orders ALTER note SET NOT NULL"))
+
+
+def test_extended_protocol_gets_one_answer(target, steps):
+    with target.login(database=steps) as client:
+        sql = "ALTER TABLE orders ADD CHECK (qty > 0)"
+        answer = client.sync(wire.parse(sql), wire.bind(), wire.execute())
+        assert wire.types([m for m in answer if m.type != "N"]) == "12CZ", wire.types(answer)
+        assert client.value("SELECT count(*) FROM pg_constraint WHERE conname = 'orders_qty_check' AND convalidated") == "1"
+        # with something behind it, it is in a transaction of its own no more
+        answer = client.sync(wire.parse("ALTER TABLE orders ADD CHECK (qty > 1)"), wire.bind(), wire.execute(), wire.bind(), wire.execute())
+        assert wire.errors(answer) == ["25001"]
+
+
+def test_a_trigger_that_would_run_for_every_row_is_named(postgres, target, steps):
+    postgres.execute("CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.placed := now(); RETURN NEW; END'; "
+                     "CREATE TRIGGER touched BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch()", steps)
+    with target.login(database=steps) as client:
+        error = sole_error(client.query("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()"))
+        assert error["C"] == "TG001" and "trigger touched" in error["D"], error
+
+
+# ---- interrupted ------------------------------------------------------------------------------------------------------
+
+TRAP = """
+CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END';
+CREATE TRIGGER trap BEFORE UPDATE ON tidegate.step FOR EACH ROW WHEN (NEW.plan > 1 AND NEW.number = {number} AND NEW.state = '{state}') EXECUTE FUNCTION trap();
+"""
+WALKED = ["not null", "identity with options", "foreign key of a partitioned table", "index of a partitioned table", "many subcommands",
+          "column with an inline foreign key and a default"]
+
+
+def trapped(postgres, database: str) -> bool:
+    return postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s", "postgres", (database,))[0][0] > 0
+
+
+@pytest.mark.parametrize("state", ["running", "done"], ids=["before each step", "after each step"])
+@pytest.mark.parametrize("sql", [STATEMENTS[kind] for kind in WALKED], ids=WALKED)
+def test_killed_at_each_step_the_same_statement_goes_on(postgres, make_gateway, walked, sql, state):
+    """Client, gateway and server connection in turn, just before a step is run, and just before it is written down that it was."""
+    gateway = make_gateway()
+    gateway.may_end = True
+    database = walked()
+    with postgres.connect(user="app", dbname=database) as direct:
+        direct.execute(sql)
+    expected = dump(postgres, database)
+    number, steps = 0, 1
+    while (number := number + 1) <= steps:
+        killed = ["client", "gateway", "server"][number % 3]
+        database = walked()
+        before = contents(postgres, database)
+        with gateway.login(database=database) as client:   # makes the ledger
+            assert not wire.errors(client.query("ALTER TABLE keyless ADD CONSTRAINT first CHECK (a > -9)"))
+        postgres.execute("ALTER TABLE keyless DROP CONSTRAINT first; " + TRAP.format(number=number, state=state), database)
+        client = gateway.login(database=database)
+        client.send(wire.query(sql))
+        wait_until(lambda: trapped(postgres, database), what=f"step {number} is reached")
+        if killed == "client":
+            client.close()
+        elif killed == "gateway":
+            gateway.signal(signal.SIGKILL)
+            gateway.wait()
+            gateway.start()
+        else:
+            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = 'app'", "postgres", (database,))
+        steps = postgres.execute("SELECT count(*) FROM tidegate.step WHERE plan = (SELECT max(id) FROM tidegate.plan)", database)[0][0]
+        client.close()
+        wait_until(lambda: not trapped(postgres, database), what="it was written down")
+        wait_until(lambda: not postgres.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s AND usename = 'app'", "postgres", (database,)),
+                   what="the client's server connection is gone")
+        postgres.execute("DROP TRIGGER trap ON tidegate.step; DROP FUNCTION trap()", database)
+        if postgres.execute("SELECT state FROM tidegate.plan ORDER BY id DESC LIMIT 1", database) == [("done",)]:
+            assert number == steps, "it was finished without its client"   # its last step was done, and the client did not hear of it
+        else:
+            with gateway.login(database=database) as client:
+                answer = client.query(sql, timeout=60)
+                assert not wire.errors(answer), (killed, number, sole_error(answer), [m.fields()["M"] for m in answer if m.type == "N"])
+                assert "going on" in answer[0].fields()["M"], (killed, number)
+        assert dump(postgres, database) == expected, (killed, number)
+        assert contents(postgres, database) == before, (killed, number)
+        assert leftovers(postgres, database) == [], (killed, number)
+
+
+def test_cancelled_it_says_what_stands_and_goes_on_later(postgres, target, databases):
+    plain, steps = databases
+    sql = "ALTER TABLE orders ALTER note SET NOT NULL"
+    with postgres.connect(user="app", dbname=plain) as direct:
+        direct.execute(sql)
+    with target.login(database=steps) as client, postgres.connect(dbname=steps) as blocker:
+        blocker.execute("BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")   # VALIDATE waits, and so does step 1
+        client.send(wire.query(sql))
+        client.read_until("N")
+        time.sleep(0.3)
+        wire.cancel(target.host, target.port, client.pid, client.key)
+        error = sole_error(client.read_until("Z"))
+        assert error["C"] == "57014", error
+        blocker.execute("ROLLBACK; BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; COMMIT")
+        assert not wire.errors(client.query(sql, timeout=60))
+    assert dump(postgres, steps) == dump(postgres, plain)
+
+
+def test_cancelled_in_the_middle_it_names_the_undo(postgres, target, steps):
+    with target.login(database=steps) as client, postgres.connect(dbname=steps) as old:
+        old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT count(*) FROM customers")   # CONCURRENTLY waits for its snapshot
+        client.send(wire.query("ALTER TABLE keyless ADD PRIMARY KEY (a)"))
+        wait_until(lambda: postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE UNIQUE INDEX CONC%%' AND wait_event_type = 'Lock'",
+                                            "postgres")[0][0], what="the build waits")
+        wire.cancel(target.host, target.port, client.pid, client.key)
+        error = sole_error(client.read_until("Z", timeout=20))
+        assert error["C"] == "57014" and "stand" in error["D"] and "DROP NOT NULL" in error["H"] and "again" in error["H"], error
+        assert leftovers(postgres, steps) == []
+        old.execute("ROLLBACK")
+        answer = client.query("ALTER TABLE keyless ADD PRIMARY KEY (a)", timeout=60)
+        assert not wire.errors(answer)
+        assert "going on" in answer[0].fields()["M"]
+
+
+def test_two_at_once_take_turns(postgres, target, steps):
+    answers = []
+
+    def run():
+        with target.login(database=steps) as client:
+            answers.append(client.query("ALTER TABLE orders ADD CONSTRAINT one UNIQUE (qty)", timeout=60))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(wire.errors(a) for a in answers) == [[], ["42P07"]] or sorted(wire.errors(a) for a in answers) == [[], ["42710"]], answers
+    assert leftovers(postgres, steps) == []
+    assert postgres.execute("SELECT count(*) FROM pg_constraint WHERE conname = 'one'", steps) == [(1,)]
+
+
+def test_without_rights_to_write_it_down_it_says_so_and_works(postgres, make_gateway, template):
+    postgres.execute("CREATE ROLE poor_control LOGIN; GRANT pg_monitor TO poor_control")
+    database = f"plan_{os.getpid()}_poor"
+    postgres.execute(f"CREATE DATABASE {database} TEMPLATE {template} OWNER app", "postgres")
+    try:
+        gateway = make_gateway({"databases": {"*": {"control": {"user": "poor_control"}}}})
+        with gateway.login(database=database) as client:
+            answer = client.query("ALTER TABLE orders ADD CHECK (qty > 0)")
+            assert not wire.errors(answer)
+            assert any("can't be written down" in m.fields()["M"] for m in answer if m.type == "N"), answer
+    finally:
+        postgres.drop_database(database)
+        postgres.execute("DROP ROLE poor_control")
