@@ -26,14 +26,20 @@ int main(int argc, char** argv) {
   serve->add_option("--config", config_file, "configuration file (YAML)")->required();
 
   tidegate::cli::check_options checked;
-  CLI::App* check = app.add_subcommand("check", "judge the statements of SQL files without running them");
+  CLI::App* check = app.add_subcommand("check", "judge SQL files and migrations without running them");
   check->add_option("--format", checked.format, "text | json | sarif | github")->capture_default_str();
   check->add_option("--server-version", checked.server_version, "the version the SQL is meant for: 15, 14.2");
   check->add_option("--database", checked.database, "URI of a database to take facts from");
   check->add_option("--config", checked.config, "configuration whose policies apply");
   check->add_option("--fail-on", checked.fail_on, "warn | rewrite | plan | block")->capture_default_str();
   check->add_flag("--trust-sizes", checked.trust_sizes, "a small table in the database counts as safe");
-  check->add_option("files", checked.files, "SQL files; - is standard input")->required();
+  check->add_option("--layout", checked.layout, "auto | " + tidegate::cli::migrations::layout_names())
+      ->capture_default_str();
+  check->add_flag("--down", checked.down, "judge the down migrations instead of the up ones");
+  check->add_option("--only", checked.only,
+                    "file that lists which files to judge, one a line; - is standard input");
+  check->add_option("files", checked.files, "SQL files, folders of migrations; - is standard input")
+      ->required();
 
   tidegate::cli::plan_options planned;
   CLI::App* plan = app.add_subcommand("plan", "show the steps that a statement would be carried out in");

@@ -6,6 +6,7 @@
 #include "policies/sql/parse_stack.hpp"
 #include "policies/sql/prefilter.hpp"
 #include "proxy/cli/check_report.hpp"
+#include "proxy/cli/migrations/files.hpp"
 #include "proxy/cli/script_effects.hpp"
 #include "proxy/cli/server_version.hpp"
 #include "proxy/cli/sql_script.hpp"
@@ -15,12 +16,14 @@
 #include <array>
 #include <cstddef>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace tidegate::cli {
@@ -49,32 +52,67 @@ class script_checker {
  public:
   script_checker(const std::string& file, std::string_view text, const policies::policy& policy,
                  const fact_source& facts)
-      : text_(text), policy_(policy), facts_(facts) {
+      : text_(text), lines_(text), policy_(policy), facts_(facts) {
     report_.file = file;
   }
 
-  reported_file check() {
-    sql_script script(text_);
+  void check(const migrations::section& section) {
+    section_ = &section;
+    history_.clear();
+    if (section.in_transaction) run(control("BEGIN"));
+    for (const auto& part : section.parts) check(part);
+    if (section.in_transaction) run(control("COMMIT"));
+  }
+
+  reported_file report() { return std::move(report_); }
+
+ private:
+  static sql::statement control(std::string_view text) {
+    return std::move(sql::parse(text).statements.at(0));
+  }
+
+  // The tool itself sends it.
+  void run(const sql::statement& statement) {
+    effects_.add(statement, {});
+    history_.add(statement);
+  }
+
+  void check(const migrations::text_range& part) {
+    const auto how = section_->how;
+    const auto until_end = text_.substr(0, part.end);
+    const bool conforming = effects_.standard_conforming_strings();
+    sql_script ahead(until_end, part.begin);
+    const bool several = ahead.next(conforming) && ahead.next(conforming);
+    // settings that are local to a transaction last until the end of the message
+    const bool is_implicit_transaction =
+        how == migrations::sending::as_one_message && several && !history_.in_transaction();
+    if (is_implicit_transaction) effects_.add(control("BEGIN"), {});
+    if (!history_.in_transaction()) history_.clear();
+
+    sql_script script(until_end, part.begin);
     while (const auto piece = script.next(effects_.standard_conforming_strings())) {
-      if (!piece->follows_on_line && !history_.in_transaction()) history_.clear();
+      const bool begins_message = how == migrations::sending::by_statement ||
+                                  (how == migrations::sending::as_psql && !piece->follows_on_line);
+      if (begins_message && !history_.in_transaction()) history_.clear();
       const sql::parse_options options{.standard_conforming_strings = effects_.standard_conforming_strings()};
       const auto parsed = sql::parse(piece->text, options);
       if (!parsed.ok()) {
         report_unparsable(*piece, *parsed.error);
         continue;
       }
-      const bool alone = parsed.statements.size() == 1 && !piece->shares_line;
+      const bool shares_message = how == migrations::sending::as_psql
+                                      ? piece->shares_line
+                                      : how == migrations::sending::as_one_message && several;
       for (const auto& statement : parsed.statements) {
-        judge(*piece, statement, alone);
+        judge(*piece, statement, parsed.statements.size() == 1 && !shares_message);
         if (const auto* copy = statement.as<sql::copy>();
             copy && copy->from && copy->relation && !copy->program && contains_word(piece->text, "stdin"))
           script.skip_copy_data();
       }
     }
-    return std::move(report_);
+    if (is_implicit_transaction) effects_.add(control("COMMIT"), {});
   }
 
- private:
   void judge(const script_piece& piece, const sql::statement& statement, bool alone) {
     const auto request = effects_.widen(policies::facts_needed(statement));
     policies::catalog_snapshot snapshot = facts_(request);
@@ -90,7 +128,8 @@ class script_checker {
       session.role = policy_.override_roles.front();
 
     const decision decided = decide({statement, piece.text, snapshot, session, history_}, policy_);
-    const bool message_assumed = !alone && !session.in_transaction;
+    const bool message_assumed =
+        section_->how == migrations::sending::as_psql && !alone && !session.in_transaction;
     report(piece, statement.range, decided, message_assumed);
     const bool existed = effects_.may_exist_before(statement, snapshot);
     effects_.add(statement, snapshot);
@@ -112,11 +151,13 @@ class script_checker {
       entry.detail = found.detail;
       entry.hint = found.hint;
       entry.steps = found.steps;
-      if (message_assumed &&
-          std::find(message_rules.begin(), message_rules.end(), found.rule) != message_rules.end())
-        entry.detail +=
-            "\nLacked fact: whether the statements of this line are sent as one message; the worst was "
-            "assumed.";
+      if (std::find(message_rules.begin(), message_rules.end(), found.rule) != message_rules.end()) {
+        if (message_assumed)
+          entry.detail +=
+              "\nLacked fact: whether the statements of this line are sent as one message; the worst was "
+              "assumed.";
+        if (!section_->why.empty()) entry.detail += "\n" + std::string(section_->why);
+      }
       place(entry, piece, found.at >= 0 ? found.at : range.begin);
       statement.findings.push_back(std::move(entry));
     }
@@ -149,19 +190,21 @@ class script_checker {
     const auto size = static_cast<sql::position>(piece.text.size());
     const auto begin = static_cast<std::size_t>(std::clamp(range.begin, 0, size));
     const auto end = static_cast<std::size_t>(std::clamp(range.end, static_cast<sql::position>(begin), size));
-    statement.line = locate(text_, piece.offset + begin).line;
+    statement.line = lines_.line(piece.offset + begin);
     statement.sql = piece.text.substr(begin, end - begin);
     report_.statements.push_back(std::move(statement));
     return report_.statements.back();
   }
 
   void place(reported_finding& entry, const script_piece& piece, sql::position at) const {
-    const auto where = locate(text_, piece.offset + static_cast<std::size_t>(std::max(at, 0)));
+    const auto where = lines_.locate(piece.offset + static_cast<std::size_t>(std::max(at, 0)));
     entry.line = where.line;
     entry.column = where.column;
   }
 
   std::string_view text_;
+  line_index lines_;
+  const migrations::section* section_ = nullptr;  // the one being judged
   const policies::policy& policy_;
   const fact_source& facts_;
   script_effects effects_;
@@ -178,14 +221,39 @@ std::optional<report_format> parse_format(std::string_view text) {
 }
 
 struct question {
+  migrations::wanted_files wanted;
   report_format format = report_format::text;
   verdict fail_on = verdict::plan;
   std::optional<int> server_version;
   policies::policy policy;
 };
 
+// False: it was said in `err` what is wrong.
+bool read_only_list(const check_options& options, std::istream& in, std::ostream& err,
+                    migrations::wanted_files& wanted) {
+  const auto drain = [](std::istream& stream) {
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  if (options.only == "-") {
+    if (std::find(options.files.begin(), options.files.end(), "-") != options.files.end()) {
+      err << "tidegate check: standard input cannot be both the list of --only and a file\n";
+      return false;
+    }
+    wanted.only = drain(in);
+    return true;
+  }
+  std::error_code failure;  // a folder can be opened, but not read
+  std::ifstream stream(options.only, std::ios::binary);
+  if (!stream || std::filesystem::is_directory(options.only, failure)) {
+    err << "tidegate check: --only " << options.only << ": cannot be read\n";
+    return false;
+  }
+  wanted.only = drain(stream);
+  return true;
+}
+
 // What the command line and the configuration ask for; none: it was said in `err` what is wrong.
-std::optional<question> read_question(const check_options& options, std::ostream& err) {
+std::optional<question> read_question(const check_options& options, std::istream& in, std::ostream& err) {
   question asked;
   const auto format = parse_format(options.format);
   if (!format) {
@@ -211,6 +279,15 @@ std::optional<question> read_question(const check_options& options, std::ostream
     err << "tidegate check: no file given; use - for standard input\n";
     return std::nullopt;
   }
+  asked.wanted.paths = options.files;
+  asked.wanted.runs = options.down ? migrations::direction::down : migrations::direction::up;
+  asked.wanted.forced = migrations::parse_layout(options.layout);
+  if (!asked.wanted.forced && options.layout != "auto") {
+    err << "tidegate check: --layout " << options.layout << ": expected auto, " << migrations::layout_names()
+        << '\n';
+    return std::nullopt;
+  }
+  if (!options.only.empty() && !read_only_list(options, in, err, asked.wanted)) return std::nullopt;
   if (!options.config.empty()) {
     auto load_options = config::default_load_options();
     load_options.reads_files = false;
@@ -223,17 +300,8 @@ std::optional<question> read_question(const check_options& options, std::ostream
   return asked;
 }
 
-std::string read_all(const std::string& file, std::istream& in) {
-  const auto drain = [](std::istream& stream) {
-    return std::string(std::istreambuf_iterator<char>(stream), {});
-  };
-  if (file == "-") return drain(in);
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw std::runtime_error(file + ": cannot be read");
-  return drain(stream);
-}
-
-int answer(const question& asked, const check_options& options, std::istream& in, std::ostream& out) {
+int answer(const question& asked, const check_options& options, std::istream& in, std::ostream& out,
+           std::ostream& err) {
   std::unique_ptr<control::standalone_reader> reader;
   if (!options.database.empty()) reader = std::make_unique<control::standalone_reader>(options.database);
   const fact_source facts = [&](const policies::fact_request& request) {
@@ -242,30 +310,45 @@ int answer(const question& asked, const check_options& options, std::istream& in
     if (asked.server_version) snapshot.server_version = *asked.server_version;
     return snapshot;
   };
+  auto found = migrations::find_files(asked.wanted, in);
   std::vector<reported_file> files;
   bool failing = false;
-  for (const auto& file : options.files) {
-    files.push_back(check_script(file, read_all(file, in), asked.policy, facts));
+  for (const auto& file : found.files) {
+    const auto divided = divide(file.text, file.tool, file.role, file.executes_in_transaction);
+    if (divided.refused)
+      found.problems.push_back(file.path + ":" +
+                               std::to_string(line_index(file.text).line(divided.refused->at)) + ": " +
+                               divided.refused->what);
+    files.push_back(
+        check_script(file.path, file.text, divided.sections, asked.wanted.runs, asked.policy, facts));
+    files.back().layout = migrations::name(file.tool);
     for (const auto& statement : files.back().statements)
-      for (const auto& found : statement.findings) failing = failing || found.action >= asked.fail_on;
+      for (const auto& finding : statement.findings) failing = failing || finding.action >= asked.fail_on;
   }
   print_report(out, asked.format, files);
+  for (const auto& remark : found.remarks) err << "tidegate check: " << remark << '\n';
+  for (const auto& problem : found.problems) err << "tidegate check: " << problem << '\n';
+  if (!found.problems.empty()) return failed;
   return failing ? findings_reported : nothing_to_say;
 }
 
 }  // namespace
 
-reported_file check_script(const std::string& file, std::string_view text, const policies::policy& policy,
-                           const fact_source& facts) {
-  return script_checker(file, text, policy, facts).check();
+reported_file check_script(const std::string& file, std::string_view text,
+                           const std::vector<migrations::section>& sections, migrations::direction runs,
+                           const policies::policy& policy, const fact_source& facts) {
+  script_checker checker(file, text, policy, facts);
+  for (const auto& section : sections)
+    if (section.runs == runs) checker.check(section);
+  return checker.report();
 }
 
 int run_check(const check_options& options, std::istream& in, std::ostream& out, std::ostream& err) {
-  const auto asked = read_question(options, err);
+  const auto asked = read_question(options, in, err);
   if (!asked) return bad_usage;
   try {
     int code = failed;
-    sql::run_on_parse_stack([&] { code = answer(*asked, options, in, out); });
+    sql::run_on_parse_stack([&] { code = answer(*asked, options, in, out, err); });
     return code;
   } catch (const std::invalid_argument& problem) {
     err << "tidegate check: --database: " << problem.what() << '\n';

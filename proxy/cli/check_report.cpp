@@ -65,6 +65,7 @@ void print_json(std::ostream& out, const std::vector<reported_file>& files) {
     if (i > 0) text += ',';
     text += "{\"file\":";
     log::append_json_string(text, files[i].file);
+    append_member(text, "layout", files[i].layout);
     text += ",\"statements\":[";
     for (std::size_t j = 0; j < files[i].statements.size(); ++j) {
       if (j > 0) text += ',';

@@ -29,12 +29,13 @@ struct reported_statement {
 
 struct reported_file {
   std::string file;
+  std::string layout = "sql";  // whose convention it follows (migrations/layout.hpp)
   std::vector<reported_statement> statements;
 };
 
 enum class report_format { text, json, github, sarif };
 
-// json: one object, as the contract has it (docs/index.md). text: one paragraph per finding and a last line
+// json: one object, as the contract has it (docs/check.md). text: one paragraph per finding and a last line
 // that counts. github: one workflow command per finding. sarif: one log of SARIF 2.1.0, as code scanning
 // takes it; its rules are all those that a finding is about.
 void print_report(std::ostream& out, report_format format, const std::vector<reported_file>& files);

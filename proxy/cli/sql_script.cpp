@@ -216,12 +216,20 @@ void sql_script::skip_copy_data() {
   }
 }
 
-line_column locate(std::string_view text, std::size_t offset) {
-  const auto before = text.substr(0, std::min(offset, text.size()));
-  const auto line_begin = before.rfind('\n') == npos ? 0 : before.rfind('\n') + 1;
+line_index::line_index(std::string_view text) : text_(text), begins_{0} {
+  for (auto at = text.find('\n'); at != npos; at = text.find('\n', at + 1)) begins_.push_back(at + 1);
+}
+
+int line_index::line(std::size_t offset) const {
+  const auto next = std::upper_bound(begins_.begin(), begins_.end(), std::min(offset, text_.size()));
+  return static_cast<int>(next - begins_.begin());
+}
+
+line_column line_index::locate(std::size_t offset) const {
   line_column where;
-  where.line += static_cast<int>(std::count(before.begin(), before.end(), '\n'));
-  for (const char c : before.substr(line_begin))
+  where.line = line(offset);
+  const std::size_t begin = begins_[static_cast<std::size_t>(where.line) - 1];
+  for (const char c : text_.substr(begin, std::min(offset, text_.size()) - begin))
     if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80U) ++where.column;
   return where;
 }

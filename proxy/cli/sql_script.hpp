@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tidegate::cli {
 
@@ -18,7 +19,8 @@ struct script_piece {
 
 class sql_script {
  public:
-  explicit sql_script(std::string_view text) : text_(text) {}
+  // From `begin` to the end of the text.
+  explicit sql_script(std::string_view text, std::size_t begin = 0) : text_(text), at_(begin) {}
 
   // The next piece that holds more than blanks and comments. How strings end may change from piece to piece.
   std::optional<script_piece> next(bool standard_conforming_strings);
@@ -28,7 +30,7 @@ class sql_script {
 
  private:
   std::string_view text_;
-  std::size_t at_ = 0;
+  std::size_t at_;
   bool line_continues_ = false;  // a statement ended on this line already
 };
 
@@ -36,6 +38,18 @@ struct line_column {
   int line = 1;    // from 1
   int column = 1;  // from 1, in characters (UTF-8)
 };
-line_column locate(std::string_view text, std::size_t offset);
+
+// Where the lines of a text begin, so that a place is found without reading all before it. The text must live
+// on.
+class line_index {
+ public:
+  explicit line_index(std::string_view text);
+  int line(std::size_t offset) const;
+  line_column locate(std::size_t offset) const;
+
+ private:
+  std::string_view text_;
+  std::vector<std::size_t> begins_;
+};
 
 }  // namespace tidegate::cli

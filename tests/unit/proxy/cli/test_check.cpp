@@ -17,11 +17,16 @@ namespace {
 
 using policies::verdict;
 
+reported_file check_plain(const std::string& text, const policies::policy& policy, const fact_source& facts) {
+  const auto plain = divide(text, migrations::layout::sql, migrations::file_role::up);
+  return check_script("file.sql", text, plain.sections, migrations::direction::up, policy, facts);
+}
+
 // Without a database.
 reported_file check(const std::string& text, policies::policy policy = {}) {
   policy.trust_sizes = false;
-  return check_script("file.sql", text, policy,
-                      [](const policies::fact_request&) { return policies::catalog_snapshot{}; });
+  return check_plain(text, policy,
+                     [](const policies::fact_request&) { return policies::catalog_snapshot{}; });
 }
 
 // "line rule" of each finding.
@@ -78,14 +83,19 @@ TEST(SqlScript, survives_what_never_ends) {
     EXPECT_LE(pieces(text).size(), 1U) << text;
 }
 
-TEST(Locate, counts_lines_and_characters) {
+TEST(LineIndex, counts_lines_and_characters) {
   const std::string text =
       "a\nb\xC3\xA4"
       "c";
-  EXPECT_EQ(locate(text, 0).line, 1);
-  EXPECT_EQ(locate(text, 5).line, 2);
-  EXPECT_EQ(locate(text, 5).column, 3);
-  EXPECT_EQ(locate(text, 999).line, 2);
+  const line_index lines(text);
+  EXPECT_EQ(lines.locate(0).line, 1);
+  EXPECT_EQ(lines.locate(1).line, 1);
+  EXPECT_EQ(lines.locate(2).line, 2);
+  EXPECT_EQ(lines.locate(2).column, 1);
+  EXPECT_EQ(lines.locate(5).line, 2);
+  EXPECT_EQ(lines.locate(5).column, 3);
+  EXPECT_EQ(lines.locate(999).line, 2);
+  EXPECT_EQ(line_index("").locate(0).line, 1);
 }
 
 TEST(Check, places_findings_in_the_file) {
@@ -132,7 +142,7 @@ std::vector<std::string> found_with_facts(const std::string& text) {
     return snapshot;
   };
   std::vector<std::string> all;
-  for (const auto& statement : check_script("file.sql", text, policy, facts).statements)
+  for (const auto& statement : check_plain(text, policy, facts).statements)
     for (const auto& finding : statement.findings)
       all.push_back(std::to_string(finding.line) + " " + finding.rule);
   return all;
@@ -170,6 +180,44 @@ TEST(Check, takes_statements_of_one_line_for_one_message) {
   EXPECT_TRUE(found("CREATE INDEX CONCURRENTLY i ON t (a); -- done\n\nSELECT 1").empty());
   EXPECT_EQ(found("BEGIN;\nCREATE INDEX CONCURRENTLY i ON t (a);\nCOMMIT"),
             names{"2 concurrently-in-transaction"});
+}
+
+// "line rule" of each finding in what runs upwards.
+std::vector<std::string> found_by(migrations::layout tool, const std::string& text) {
+  policies::policy policy;
+  policy.trust_sizes = false;
+  const auto divided = divide(text, tool, migrations::file_role::up);
+  const auto report =
+      check_script("file.sql", text, divided.sections, migrations::direction::up, policy,
+                   [](const policies::fact_request&) { return policies::catalog_snapshot{}; });
+  std::vector<std::string> all;
+  for (const auto& statement : report.statements)
+    for (const auto& finding : statement.findings)
+      all.push_back(std::to_string(finding.line) + " " + finding.rule);
+  return all;
+}
+
+TEST(Check, judges_in_the_transaction_and_the_message_of_the_tool) {
+  using migrations::layout;
+  const std::string build = "CREATE INDEX CONCURRENTLY i ON t (a);\n";
+  const std::string in_transaction = "concurrently-in-transaction";
+  EXPECT_TRUE(found_by(layout::golang_migrate, build).empty());
+  EXPECT_EQ(found_by(layout::golang_migrate, "SELECT 1;\n" + build), names{"2 " + in_transaction});
+  EXPECT_EQ(found_by(layout::drizzle, build), names{"1 " + in_transaction});
+  EXPECT_TRUE(found_by(layout::flyway, "SELECT 1; " + build).empty());
+  EXPECT_EQ(found_by(layout::dbmate, "-- migrate:up\nCOMMIT;\n" + build), names{"3 " + in_transaction});
+  EXPECT_TRUE(found_by(layout::goose, "-- +goose Up\n-- +goose NO TRANSACTION\nSELECT 1;\n" + build).empty());
+  EXPECT_TRUE(found_by(layout::dbmate, "-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE t;").empty());
+}
+
+TEST(Check, follows_settings_to_the_end_of_the_message_or_transaction) {
+  using migrations::layout;
+  const std::string set = "SET LOCAL standard_conforming_strings = off;\n";
+  const std::string hidden = "SELECT 'a\\'; DROP TABLE t; --'\n";
+  EXPECT_TRUE(found_by(layout::prisma, set + hidden).empty());
+  EXPECT_TRUE(found_by(layout::goose, "-- +goose Up\n" + set + hidden + ";\n").empty());
+  EXPECT_EQ(found_by(layout::goose, "-- +goose NO TRANSACTION\n-- +goose Up\n" + set + hidden + ";\n"),
+            names{"4 drop-table"});
 }
 
 TEST(Check, says_what_it_assumed_of_a_line) {
@@ -254,10 +302,10 @@ TEST(RunCheck, knows_versions_by_the_words_people_use) {
 
 TEST(RunCheck, prints_json_in_one_object) {
   const auto done = run({.format = "json"}, "DROP TABLE \"a\"\"b\"");
-  EXPECT_TRUE(
-      done.out.starts_with("{\"files\":[{\"file\":\"-\",\"statements\":[{\"index\":0,\"line\":1,\"sql\":"
-                           "\"DROP TABLE \\\"a\\\"\\\"b\\\"\",\"verdict\":\"block\",\"findings\":[{\"rule\":"
-                           "\"drop-table\",\"action\":\"block\",\"lock\":\"ACCESS EXCLUSIVE\""))
+  EXPECT_TRUE(done.out.starts_with(
+      "{\"files\":[{\"file\":\"-\",\"layout\":\"sql\",\"statements\":[{\"index\":0,\"line\":1,\"sql\":"
+      "\"DROP TABLE \\\"a\\\"\\\"b\\\"\",\"verdict\":\"block\",\"findings\":[{\"rule\":"
+      "\"drop-table\",\"action\":\"block\",\"lock\":\"ACCESS EXCLUSIVE\""))
       << done.out;
   EXPECT_TRUE(done.out.ends_with("]}]}]}\n")) << done.out;
 }
