@@ -77,7 +77,10 @@ class gatherer {
       relation({.database = {}, .schema = statement.relation.schema, .name = statement.name});
   }
 
-  void of(const sql::create_table_as& statement) { relation(statement.relation); }
+  void of(const sql::create_table_as& statement) {
+    relation(statement.relation);
+    for (const auto& source : statement.sources) relation(source);
+  }
   void of(const sql::create_view& statement) { relation(statement.relation); }
   void of(const sql::rename& statement) { relation(statement.relation); }
   void of(const sql::set_schema& statement) { relation(statement.object); }
@@ -129,9 +132,11 @@ class gatherer {
     if (statement.constraint) constraint(*statement.constraint);
   }
 
+  void of(const sql::copy& statement) {
+    if (statement.body) of(*statement.body);
+  }
   void of(const sql::query& statement) {
-    if (!statement.unbounded_update && !statement.unbounded_delete) return;
-    for (const auto& target : statement.targets) relation(target);
+    for (const auto& change : statement.whole_changes) relation(change.relation);
   }
 
   template <class Other>

@@ -308,8 +308,7 @@ void of(const sql::on_relation& statement, lock_list& locks) {
     locks.add(statement.relation, access_exclusive);
 }
 
-void of(const sql::other_statement& statement, lock_list& locks) {
-  if (statement.node != "AlterPublicationStmt" && statement.node != "CreatePublicationStmt") return;
+void of(const sql::publication_change& statement, lock_list& locks) {
   for (const auto& relation : statement.relations) locks.add(relation, share_update_exclusive);
 }
 

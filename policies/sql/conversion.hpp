@@ -45,6 +45,8 @@ object_kind object_kind_of(std::string_view parser_name);      // "OBJECT_TABLE"
 
 // Expressions (expression.cpp). `from` and `end` are the tokens that spell it.
 type_name read_type(const conversion& c, tree_node node);
+// Appends the constant of 'a'::t; nothing when what is cast is no string.
+void read_typed_literal(const conversion& c, tree_node type_cast, std::vector<typed_literal>& out);
 function_call read_function(const conversion& c, tree_node func_call);
 expression read_expression(const conversion& c, tree_node node, std::size_t from, std::size_t end);
 // The name that PostgreSQL gives a column made of it (FigureIndexColname); empty: none.
@@ -64,6 +66,7 @@ bool convert_alter_table(const conversion& c, tree_node node, statement& out);
 bool convert_create(const conversion& c, tree_node node, statement& out);
 bool convert_drop(const conversion& c, tree_node node, statement& out);
 bool convert_rename(const conversion& c, tree_node node, statement& out);
+bool convert_rights(const conversion& c, tree_node node, statement& out);
 bool convert_maintenance(const conversion& c, tree_node node, statement& out);
 bool convert_session(const conversion& c, tree_node node, statement& out);
 bool convert_data(const conversion& c, tree_node node, statement& out);

@@ -1,4 +1,6 @@
 #include "policies/sql/conversion.hpp"
+#include "policies/sql/nested.hpp"
+#include "policies/sql/plpgsql_body.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -80,8 +82,16 @@ create_index read_index(const conversion& c, tree_node node) {
   return create;
 }
 
-create_table_as read_table_as(const conversion& c, tree_node into) {
+// Of a SELECT, `query`: what the rows of the new table come from.
+create_table_as read_table_as(const conversion& c, tree_node into, tree_node query) {
   create_table_as create;
+  if (const tree_node select = query.as("SelectStmt")) {
+    const qualified_name made = read_relation(c, into["rel"]);
+    for (qualified_name& source : read_query(c, query).relations)
+      if (!(source.at == made.at && source == made)) create.sources.push_back(std::move(source));
+    create.narrowed =
+        select["whereClause"] || select["limitCount"] || select["groupClause"] || select["distinctClause"];
+  }
   create.relation = read_relation(c, into["rel"]);
   create.temporary = is_temporary(into["rel"]);
   create.with_no_data = into["skipData"].boolean();
@@ -124,16 +134,26 @@ on_relation read_comment(tree_node node) {
   }
 }
 
-create_function read_function_definition(tree_node node) {
+// What can't be read is left out: a function runs later, and then the statement that calls it is no DDL.
+std::vector<statement> read_body_statements(const conversion& c, std::string_view language,
+                                            std::string_view body) {
+  if (language == "plpgsql") return read_plpgsql_body(body, c.options, c.nesting).statements;
+  if (language == "sql") return parse_nested(body, c.options, c.nesting).statements;
+  return {};
+}
+
+create_function read_function_definition(const conversion& c, tree_node node) {
   create_function create;
   create.name = name_from_parts(read_strings(node["funcname"]));
   create.procedure = node["is_procedure"].boolean();
   create.language = find_option(node["options"], "language")["arg"].as("String")["sval"].string();
+  const std::vector<std::string> body = read_strings(find_option(node["options"], "as")["arg"]);
+  if (body.size() == 1) create.statements = read_body_statements(c, create.language, body.front());
   return create;
 }
 
 bool convert_table_as(const conversion& c, tree_node node, statement& out) {
-  create_table_as create = read_table_as(c, node["into"]);
+  create_table_as create = read_table_as(c, node["into"], node["query"]);
   create.if_not_exists = node["if_not_exists"].boolean();
   create.materialized_view = node["objtype"].string() == "OBJECT_MATVIEW";
   out.tag = create.materialized_view ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS";
@@ -211,7 +231,7 @@ bool convert_create(const conversion& c, tree_node node, statement& out) {
   } else if (type == "CreateTableAsStmt") {
     convert_table_as(c, inside, out);
   } else if (const tree_node into = type == "SelectStmt" ? into_clause(inside) : tree_node{}) {
-    create_table_as create = read_table_as(c, into);
+    create_table_as create = read_table_as(c, into, node);
     create.select_into = true;
     out.tag = "SELECT INTO";
     out.node = std::move(create);
@@ -225,8 +245,11 @@ bool convert_create(const conversion& c, tree_node node, statement& out) {
     create.temporary = is_temporary(inside["view"]);
     out.tag = "CREATE VIEW";
     out.node = std::move(create);
+  } else if (type == "CreateEnumStmt") {
+    out.tag = "CREATE TYPE";
+    out.node = create_enum{name_from_parts(read_strings(inside["typeName"]))};
   } else if (type == "CreateFunctionStmt") {
-    create_function create = read_function_definition(inside);
+    create_function create = read_function_definition(c, inside);
     out.tag = create.procedure ? "CREATE PROCEDURE" : "CREATE FUNCTION";
     out.node = std::move(create);
   } else if (type == "CreateSchemaStmt") {

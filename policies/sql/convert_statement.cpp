@@ -16,7 +16,6 @@ constexpr other_kind others[] = {
     {"AlterCollationStmt", "ALTER COLLATION", true, object_kind::collation},
     {"AlterDatabaseRefreshCollStmt", "ALTER DATABASE", true, object_kind::database},
     {"AlterDatabaseStmt", "ALTER DATABASE", true, object_kind::database},
-    {"AlterDefaultPrivilegesStmt", "ALTER DEFAULT PRIVILEGES"},
     {"AlterEventTrigStmt", "ALTER EVENT TRIGGER", true, object_kind::event_trigger},
     {"AlterExtensionContentsStmt", "ALTER EXTENSION", true, object_kind::extension},
     {"AlterExtensionStmt", "ALTER EXTENSION", true, object_kind::extension},
@@ -27,7 +26,6 @@ constexpr other_kind others[] = {
     {"AlterOpFamilyStmt", "ALTER OPERATOR FAMILY"},
     {"AlterOperatorStmt", "ALTER OPERATOR", true, object_kind::operator_},
     {"AlterOwnerStmt", "ALTER"},
-    {"AlterPublicationStmt", "ALTER PUBLICATION", true, object_kind::publication},
     {"AlterRoleStmt", "ALTER ROLE", true, object_kind::role},
     {"AlterSeqStmt", "ALTER SEQUENCE", true, object_kind::sequence},
     {"AlterStatsStmt", "ALTER STATISTICS", true, object_kind::statistics},
@@ -45,7 +43,6 @@ constexpr other_kind others[] = {
     {"CreateCastStmt", "CREATE CAST", true, object_kind::cast},
     {"CreateConversionStmt", "CREATE CONVERSION"},
     {"CreateDomainStmt", "CREATE DOMAIN", true, object_kind::domain},
-    {"CreateEnumStmt", "CREATE TYPE", true, object_kind::type},
     {"CreateEventTrigStmt", "CREATE EVENT TRIGGER", true, object_kind::event_trigger},
     {"CreateExtensionStmt", "CREATE EXTENSION", true, object_kind::extension},
     {"CreateFdwStmt", "CREATE FOREIGN DATA WRAPPER"},
@@ -53,7 +50,6 @@ constexpr other_kind others[] = {
     {"CreateOpClassStmt", "CREATE OPERATOR CLASS"},
     {"CreateOpFamilyStmt", "CREATE OPERATOR FAMILY"},
     {"CreatePLangStmt", "CREATE LANGUAGE", true, object_kind::language},
-    {"CreatePublicationStmt", "CREATE PUBLICATION", true, object_kind::publication},
     {"CreateRangeStmt", "CREATE TYPE", true, object_kind::type},
     {"CreateRoleStmt", "CREATE ROLE", true, object_kind::role},
     {"CreateSeqStmt", "CREATE SEQUENCE", true, object_kind::sequence},
@@ -69,8 +65,6 @@ constexpr other_kind others[] = {
     {"DropTableSpaceStmt", "DROP TABLESPACE", true, object_kind::tablespace},
     {"DropUserMappingStmt", "DROP USER MAPPING"},
     {"FetchStmt", "FETCH", false},
-    {"GrantRoleStmt", "GRANT ROLE", true, object_kind::role},
-    {"GrantStmt", "GRANT"},
     {"ImportForeignSchemaStmt", "IMPORT FOREIGN SCHEMA", true, object_kind::schema},
     {"ListenStmt", "LISTEN", false},
     {"LoadStmt", "LOAD", false},
@@ -102,8 +96,7 @@ void convert_other(const conversion& c, tree_node node, statement& out) {
   }
   const tree_node inside = node.first();
   if (other.kind == object_kind::other) other.kind = kind_in(inside);
-  if (other.node == "GrantStmt" && !inside["is_grant"].boolean()) out.tag = "REVOKE";
-  if (other.node == "GrantRoleStmt" && !inside["is_grant"].boolean()) out.tag = "REVOKE ROLE";
+  other.name = inside["trigname"].string();
   other.relations = relations_under(c, node);
   out.ddl = other.ddl;
   out.node = std::move(other);
@@ -115,8 +108,8 @@ statement convert_statement(const conversion& c, tree_node node) {
   statement out;
   const bool known = convert_create(c, node, out) || convert_alter_table(c, node, out) ||
                      convert_drop(c, node, out) || convert_rename(c, node, out) ||
-                     convert_maintenance(c, node, out) || convert_session(c, node, out) ||
-                     convert_data(c, node, out);
+                     convert_rights(c, node, out) || convert_maintenance(c, node, out) ||
+                     convert_session(c, node, out) || convert_data(c, node, out);
   if (!known) convert_other(c, node, out);
   return out;
 }

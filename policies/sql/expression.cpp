@@ -146,6 +146,11 @@ type_name read_type(const conversion& c, tree_node node) {
   return type;
 }
 
+void read_typed_literal(const conversion& c, tree_node type_cast, std::vector<typed_literal>& out) {
+  const tree_node text = type_cast["arg"].as("A_Const")["sval"];
+  if (text) out.push_back({text["sval"].string(), read_type(c, type_cast["typeName"])});
+}
+
 function_call read_function(const conversion& c, tree_node func_call) {
   function_call call;
   const qualified_name name = name_from_parts(read_strings(func_call["funcname"]));
@@ -178,6 +183,7 @@ expression read_expression(const conversion& c, tree_node node, std::size_t from
       if (!parts.empty()) add_once(result.columns, parts.back());
     } else if (kind == "TypeCast") {
       result.casts.push_back(read_type(c, here["typeName"]));
+      read_typed_literal(c, here, result.literals);
     } else if (kind == "A_Expr") {
       add_operators(here, result.operators);
     } else if (kind == "SQLValueFunction") {

@@ -162,7 +162,7 @@ parsed text_parser::run() {
     // Certainly no DDL, whatever it says.
     statement unread;
     unread.tag = command_word(part);
-    unread.node = other_statement{"Unparsed", false, {}, object_kind::other};
+    unread.node = other_statement{.node = "Unparsed", .name = {}, .relations = {}};
     unread.range = nesting_ == 0 ? tokens.range(0, tokens.size()) : text_range{-1, -1};
     result.statements.push_back(std::move(unread));
   }

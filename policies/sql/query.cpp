@@ -19,6 +19,63 @@ struct pending_node {
   std::size_t scope = no_scope;
 };
 
+// What a condition says to every row alike; `filters`: it looks at the row, or can't be told here.
+enum class sameness { filters, always, never };
+
+sameness negated(sameness of) {
+  return of == sameness::always ? sameness::never : of == sameness::never ? sameness::always : of;
+}
+
+sameness same(bool truth) {
+  return truth ? sameness::always : sameness::never;
+}
+
+// 1 = 1, 'a' <> 'b': two constants of one kind.
+sameness compare_constants(tree_node comparison) {
+  const tree_node left = comparison["lexpr"].as("A_Const"), right = comparison["rexpr"].as("A_Const");
+  const std::vector<std::string> name = read_strings(comparison["name"]);
+  if (!left || !right || name.size() != 1 || left.first().key() != right.first().key())
+    return sameness::filters;
+  const auto a = constant_value(comparison["lexpr"]), b = constant_value(comparison["rexpr"]);
+  if (!a || !b) return sameness::filters;
+  if (name[0] == "=") return same(*a == *b);
+  if (name[0] == "<>") return same(*a != *b);
+  return sameness::filters;
+}
+
+// Nesting deeper than anybody writes is not followed.
+constexpr int deepest_condition = 50;
+
+sameness sameness_of(tree_node condition, int depth = 0) {
+  if (depth > deepest_condition) return sameness::filters;
+  if (condition.as("A_Const")["isnull"].boolean()) return sameness::never;
+  if (condition.as("A_Const") || condition.as("TypeCast")) {  // true, 't', 't'::bool
+    const std::string value = constant_value(condition).value_or("");
+    if (value == "t" || value == "true") return sameness::always;
+    if (value == "f" || value == "false") return sameness::never;
+    return sameness::filters;
+  }
+  if (const tree_node comparison = condition.as("A_Expr"))
+    return comparison["kind"].string() == "AEXPR_OP" ? compare_constants(comparison) : sameness::filters;
+  const tree_node boolean = condition.as("BoolExpr");
+  if (!boolean) return sameness::filters;
+  const std::string kind = boolean["boolop"].string();
+  if (kind == "NOT_EXPR") {
+    const tree_node inside = boolean["args"].first();
+    // NOT NULL is NULL
+    return inside.as("A_Const")["isnull"].boolean() ? sameness::never
+                                                    : negated(sameness_of(inside, depth + 1));
+  }
+  const sameness settles = kind == "AND_EXPR" ? sameness::never : sameness::always;
+  sameness all = negated(settles);
+  for (const tree_node argument : boolean["args"]) {
+    const sameness one = sameness_of(argument, depth + 1);
+    if (one == settles) return settles;
+    if (one == sameness::filters) all = sameness::filters;
+  }
+  return all;
+}
+
 class query_reader {
  public:
   query_reader(const conversion& c, query& out) : c_(c), out_(out) {}
@@ -34,6 +91,7 @@ class query_reader {
     std::reverse(out_.relations.begin(), out_.relations.end());
     std::reverse(out_.functions.begin(), out_.functions.end());
     std::reverse(out_.targets.begin(), out_.targets.end());
+    std::reverse(out_.whole_changes.begin(), out_.whole_changes.end());
   }
 
  private:
@@ -48,6 +106,7 @@ class query_reader {
       return;
     }
     if (kind == "FuncCall" || kind == "funccall") out_.functions.push_back(read_function(c_, here.node));
+    if (kind == "TypeCast") read_typed_literal(c_, here.node, out_.literals);
     if (modifies) note_target(here.node, kind);
     std::size_t scope = here.scope;
     if (const tree_node with = here.node["withClause"]) scope = open_ctes(with, scope);
@@ -65,26 +124,25 @@ class query_reader {
         target.name == "pg_settings" && (target.schema.empty() || target.schema == "pg_catalog");
     out_.sets_settings = out_.sets_settings || settings;
     out_.targets.push_back(std::move(target));
-    if (kind == "UpdateStmt" && !filters(node["whereClause"])) out_.unbounded_update = true;
-    if (kind == "DeleteStmt" && !filters(node["whereClause"])) out_.unbounded_delete = true;
+    if (kind == "InsertStmt") {
+      const tree_node source = node["selectStmt"].as("SelectStmt");
+      out_.inserts_query = out_.inserts_query || (source && !source["valuesLists"]);
+    } else if (kind != "MergeStmt") {
+      note_whole_change(node, kind == "UpdateStmt" ? dml_kind::update : dml_kind::delete_);
+    }
   }
 
-  // A condition that looks at nothing (WHERE true, WHERE 1 = 1) filters nothing.
-  static bool filters(tree_node condition) {
-    if (!condition) return false;
-    std::vector<tree_node> open{condition};
-    while (!open.empty()) {
-      const tree_node here = open.back();
-      open.pop_back();
-      const std::string_view kind = here.key();
-      if (kind == "ColumnRef" || kind == "ParamRef" || kind == "SubLink" || kind == "FuncCall" ||
-          kind == "CurrentOfExpr" || kind == "SQLValueFunction")
-        return true;
-      for (const tree_node child : here) {
-        if (child.first()) open.push_back(child);
-      }
-    }
-    return false;
+  void note_whole_change(tree_node node, dml_kind kind) {
+    const tree_node where = node["whereClause"];
+    if (where && sameness_of(where) != sameness::always) return;
+    whole_change change;
+    change.kind = kind;
+    change.relation = read_relation(c_, node["relation"]);
+    change.only = !node["relation"]["inh"].boolean();
+    change.has_where = static_cast<bool>(where);
+    change.plain = !where && !node["fromClause"] && !node["usingClause"] && !node["returningList"] &&
+                   !node["withClause"] && scopes_.empty();
+    out_.whole_changes.push_back(std::move(change));
   }
 
   bool is_cte(const std::string& name, std::size_t scope) const {

@@ -54,6 +54,12 @@ struct function_call {
   position at = -1;
 };
 
+// A string constant in a text: what it says and the type it is cast to, where it is.
+struct typed_literal {
+  std::string value;
+  type_name type;
+};
+
 enum class expression_shape {
   constant,       // a literal, possibly cast
   null_constant,  // NULL, possibly cast: no default at all
@@ -71,6 +77,7 @@ struct expression {
   std::vector<std::string> operators;    // every operator used, at any depth
   std::vector<std::string> columns;      // last part of every column reference
   std::vector<type_name> casts;          // every explicit cast, at any depth
+  std::vector<typed_literal> literals;   // every string constant under an explicit cast, at any depth
   std::vector<std::string>
       proves_not_null;  // columns that can't be NULL where this is true and not null (hazards §0.5)
   bool has_sql_value_function = false;  // current_user, current_timestamp, …: all STABLE
@@ -280,6 +287,8 @@ struct create_table_as {  // CREATE TABLE … AS, CREATE MATERIALIZED VIEW, SELE
   bool materialized_view = false;
   bool select_into = false;
   bool with_no_data = false;
+  std::vector<qualified_name> sources;  // every relation that its query reads
+  bool narrowed = false;                // by WHERE, LIMIT, GROUP BY or DISTINCT: maybe not all of their rows
 };
 
 struct create_index {
@@ -389,6 +398,10 @@ struct alter_enum {
   bool has_position = false;  // BEFORE | AFTER
 };
 
+struct create_enum {
+  qualified_name type;
+};
+
 enum class set_form { set, set_default, from_current, reset, reset_all, multi };
 
 struct variable_set {
@@ -447,6 +460,15 @@ enum class dml_kind { select, insert, update, delete_, merge, values };
 
 struct statement;
 
+// An UPDATE or DELETE that no WHERE keeps from any row: there is none, or it is true whatever the row is.
+struct whole_change {
+  dml_kind kind = dml_kind::update;
+  qualified_name relation;
+  bool only = false;
+  bool has_where = false;
+  bool plain = false;  // the statement is nothing but that: no FROM, USING, WITH, WHERE or RETURNING
+};
+
 // SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES, TABLE; also as the body of PREPARE, EXPLAIN, COPY (…),
 // DECLARE.
 struct query {
@@ -454,9 +476,10 @@ struct query {
   std::vector<qualified_name> relations;  // every relation named anywhere, CTE names left out
   std::vector<qualified_name> targets;    // relations written: of the statement and of data-modifying CTEs
   std::vector<function_call> functions;   // every function called anywhere
-  bool unbounded_update = false;  // an UPDATE without a WHERE that filters (hazards: update-without-where)
-  bool unbounded_delete = false;
-  bool sets_settings = false;  // UPDATE pg_settings
+  std::vector<whole_change> whole_changes;
+  std::vector<typed_literal> literals;  // every string constant under an explicit cast
+  bool inserts_query = false;           // INSERT of what a query returns, not of VALUES
+  bool sets_settings = false;           // UPDATE pg_settings
 };
 
 struct copy {
@@ -481,6 +504,8 @@ struct create_function {
   qualified_name name;
   bool procedure = false;
   std::string language;
+  std::vector<statement> statements;  // the SQL found in a body in SQL or PL/pgSQL, as for DO; nothing of it
+                                      // runs now
 };
 
 struct prepare {
@@ -506,11 +531,35 @@ struct call {
   function_call function;
 };
 
+// GRANT, REVOKE, ALTER DEFAULT PRIVILEGES.
+struct privilege_change {
+  bool grant = true;
+  bool of_role = false;                   // membership in the roles `objects`
+  bool by_default = false;                // of what will be made later
+  std::vector<std::string> privileges;    // lower case; empty: all of them
+  object_kind kind = object_kind::table;  // of the objects
+  bool all_in_schema = false;             // ON ALL TABLES IN SCHEMA: `objects` are schemas
+  std::vector<qualified_name> objects;
+  std::vector<std::string> grantees;  // "public" is PUBLIC
+  bool to_public = false;
+  bool with_option = false;  // WITH GRANT | ADMIN OPTION; REVOKE … OPTION FOR
+};
+
+enum class publication_action { create, add, drop, set, options };
+
+struct publication_change {  // CREATE | ALTER PUBLICATION
+  publication_action action = publication_action::create;
+  std::string name;
+  bool all_tables = false;
+  std::vector<qualified_name> relations;
+};
+
 // Everything else: `node` is the parser's name of it ("GrantStmt"), `tag` in the statement the words of the
 // command. "Unparsed": a statement that the parser can't read but that is certainly harmless (parse.hpp).
 struct other_statement {
   std::string node;
   bool ddl = false;  // it changes the catalog
+  std::string name;  // of the object, where it has a plain one
   std::vector<qualified_name> relations;
   object_kind kind = object_kind::other;
 };
@@ -519,8 +568,9 @@ using statement_node =
     std::variant<other_statement, query, alter_table, move_all_in_tablespace, rename, set_schema,
                  create_table, create_table_as, create_index, create_view, drop, drop_owned, drop_database,
                  reindex, cluster, vacuum, truncate, lock_table, refresh_materialized_view, alter_domain,
-                 alter_enum, variable_set, alter_role_set, alter_system, discard, transaction, on_relation,
-                 copy, do_block, create_function, prepare, execute, explain, create_schema, call>;
+                 alter_enum, create_enum, privilege_change, publication_change, variable_set, alter_role_set,
+                 alter_system, discard, transaction, on_relation, copy, do_block, create_function, prepare,
+                 execute, explain, create_schema, call>;
 
 struct statement {
   statement_node node;

@@ -381,17 +381,32 @@ TEST(queries, know_what_they_read_and_write) {
   for (const auto& r : data->relations) relations.push_back(r.name);
   EXPECT_THAT(relations, ::testing::UnorderedElementsAre("orders", "log", "t", "u"));
   EXPECT_EQ(data->targets.size(), 2U);
-  EXPECT_TRUE(data->unbounded_delete);
+  ASSERT_EQ(data->whole_changes.size(), 1U);
+  EXPECT_EQ(data->whole_changes[0].kind, dml_kind::delete_);
+  EXPECT_EQ(data->whole_changes[0].relation.name, "log");
+  EXPECT_FALSE(data->whole_changes[0].has_where);
   EXPECT_EQ(data->functions.size(), 2U);
+}
+
+TEST(queries, tell_changes_that_no_condition_narrows) {
+  for (const char* text : {"UPDATE t SET a = 1", "UPDATE t SET a = 1 WHERE true AND 1 = 1",
+                           "DELETE FROM t WHERE NOT (false OR 'a' <> 'a')", "DELETE FROM t WHERE 't'::bool",
+                           "DELETE FROM t USING u", "DELETE FROM t WHERE true OR id = 1"})
+    EXPECT_EQ(only<query>(text)->whole_changes.size(), 1U) << text;
+  for (const char* text :
+       {"UPDATE t SET a = 1 WHERE id = 1", "DELETE FROM t WHERE CURRENT OF c", "DELETE FROM t WHERE false",
+        "DELETE FROM t WHERE NULL", "DELETE FROM t WHERE NOT NULL", "DELETE FROM t WHERE 1 = 0",
+        "DELETE FROM t WHERE random() < 0.1", "UPDATE t SET a = 1 WHERE $1",
+        "DELETE FROM t WHERE EXISTS (SELECT)", "DELETE FROM t WHERE true AND id = 1"})
+    EXPECT_THAT(only<query>(text)->whole_changes, IsEmpty()) << text;
+  EXPECT_TRUE(only<query>("DELETE FROM ONLY t")->whole_changes.at(0).only);
+  EXPECT_TRUE(only<query>("DELETE FROM t")->whole_changes.at(0).plain);
+  EXPECT_FALSE(only<query>("DELETE FROM t RETURNING a")->whole_changes.at(0).plain);
 }
 
 TEST(queries, see_recursive_names_and_bounds) {
   EXPECT_THAT(only<query>("WITH RECURSIVE r AS (SELECT 1 UNION SELECT * FROM r) SELECT * FROM r")->relations,
               IsEmpty());
-  EXPECT_TRUE(only<query>("UPDATE t SET a = 1")->unbounded_update);
-  EXPECT_TRUE(only<query>("UPDATE t SET a = 1 WHERE true AND 1 = 1")->unbounded_update);
-  EXPECT_FALSE(only<query>("UPDATE t SET a = 1 WHERE id = 1")->unbounded_update);
-  EXPECT_FALSE(only<query>("DELETE FROM t WHERE CURRENT OF c")->unbounded_delete);
   EXPECT_TRUE(only<query>("UPDATE pg_settings SET setting = '0'")->sets_settings);
   EXPECT_EQ(only<query>("VALUES (1)")->kind, dml_kind::values);
   EXPECT_EQ(
@@ -420,14 +435,50 @@ TEST(nested_statements, are_reached) {
   EXPECT_TRUE(only<create_view>("CREATE OR REPLACE TEMP VIEW v AS SELECT 1")->replace);
 }
 
+TEST(rights, say_who_gets_what) {
+  const only<privilege_change> grant("GRANT SELECT (x), UPDATE ON a, s.b TO PUBLIC, app WITH GRANT OPTION");
+  EXPECT_TRUE(grant->grant && grant->to_public && grant->with_option);
+  EXPECT_THAT(grant->privileges, ElementsAre("select", "update"));
+  EXPECT_EQ(grant->objects.at(1).schema, "s");
+  EXPECT_EQ(only<privilege_change>("REVOKE ALL ON a FROM PUBLIC").whole().tag, "REVOKE");
+  EXPECT_FALSE(only<privilege_change>("GRANT SELECT ON a TO \"Public\"")->to_public);
+  EXPECT_EQ(only<privilege_change>("GRANT EXECUTE ON FUNCTION s.f(int) TO b")->objects.at(0).name, "f");
+  EXPECT_TRUE(only<privilege_change>("GRANT r TO b WITH ADMIN OPTION")->of_role);
+  EXPECT_TRUE(only<privilege_change>("GRANT ALL ON ALL TABLES IN SCHEMA s TO b")->all_in_schema);
+  EXPECT_TRUE(
+      only<privilege_change>("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")->by_default);
+}
+
+TEST(publications, say_what_is_published) {
+  EXPECT_EQ(only<publication_change>("ALTER PUBLICATION p DROP TABLE t")->relations.at(0).name, "t");
+  EXPECT_EQ(only<publication_change>("ALTER PUBLICATION p DROP TABLE t")->action, publication_action::drop);
+  EXPECT_EQ(only<publication_change>("ALTER PUBLICATION p SET (publish = 'insert')")->action,
+            publication_action::options);
+  EXPECT_TRUE(only<publication_change>("CREATE PUBLICATION p FOR ALL TABLES")->all_tables);
+}
+
+TEST(functions, show_the_static_sql_of_their_bodies) {
+  EXPECT_EQ(only<create_function>("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS "
+                                  "'BEGIN ALTER TABLE t ADD c int; END'")
+                ->statements.size(),
+            1U);
+  EXPECT_EQ(only<create_function>("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DROP TABLE t; SELECT 1'")
+                ->statements.size(),
+            2U);
+}
+
+TEST(tables_made_of_queries, tell_what_they_read) {
+  EXPECT_EQ(only<create_table_as>("CREATE TABLE n AS SELECT * FROM a, s.b")->sources.size(), 2U);
+  EXPECT_EQ(only<create_table_as>("SELECT * INTO n FROM a")->sources.size(), 1U);
+  EXPECT_TRUE(only<create_table_as>("CREATE TABLE n AS SELECT * FROM a LIMIT 3")->narrowed);
+  EXPECT_FALSE(only<create_table_as>("CREATE TABLE n AS SELECT * FROM a")->narrowed);
+}
+
 TEST(other_statements, say_whether_they_change_the_catalog) {
-  const only<other_statement> grant("GRANT SELECT ON a, b TO PUBLIC");
-  EXPECT_EQ(grant.whole().tag, "GRANT");
-  EXPECT_EQ(grant->relations.size(), 2U);
-  EXPECT_EQ(only<other_statement>("REVOKE ALL ON a FROM PUBLIC").whole().tag, "REVOKE");
   EXPECT_FALSE(only<other_statement>("FETCH 1 FROM c").whole().ddl);
   EXPECT_EQ(only<other_statement>("ALTER SEQUENCE s RESTART")->kind, object_kind::sequence);
-  EXPECT_EQ(only<other_statement>("ALTER PUBLICATION p DROP TABLE t")->relations.at(0).name, "t");
+  EXPECT_EQ(only<other_statement>("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()")->name,
+            "e");
 }
 
 TEST(expressions, prove_not_null_as_the_server_does) {
