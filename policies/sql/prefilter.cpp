@@ -23,6 +23,7 @@ enum class opening : unsigned char {
   none,     // nothing yet
   bracket,  // ( of a bracketed query
   insert,   // INSERT, MERGE: INTO may follow
+  change,   // UPDATE, DELETE: a WHERE must follow
   with,
   copy,
   other,
@@ -42,9 +43,10 @@ opening opening_of(std::string_view word) {
       return opening::with;
     case packed("copy"):
       return opening::copy;
-    case packed("select"):
     case packed("update"):
     case packed("delete"):
+      return opening::change;
+    case packed("select"):
     case packed("values"):
     case packed("table"):
     case packed("begin"):
@@ -83,8 +85,9 @@ bool sets_settings(std::string_view name) {
 }
 
 // One statement after the other. The only ways in which a statement that begins harmlessly is not: SELECT …
-// INTO, COPY … PROGRAM, set_config(), UPDATE pg_settings. Words, blanks and punctuation are read here;
-// everything with rules of its own (quotes, comments, numbers with a fraction) by the lexer.
+// INTO, COPY … PROGRAM, set_config(), UPDATE pg_settings, an UPDATE or DELETE of every row. Words, blanks and
+// punctuation are read here; everything with rules of its own (quotes, comments, numbers with a fraction) by
+// the lexer.
 class classifier {
  public:
   classifier(std::string_view text, lexical_settings settings)
@@ -123,7 +126,7 @@ class classifier {
       }
       if (!by_lexer(at)) return suspicion::suspicious;
     }
-    return suspicion::harmless;
+    return needs_where_ ? suspicion::suspicious : suspicion::harmless;
   }
 
  private:
@@ -131,8 +134,9 @@ class classifier {
   enum class previous_token : unsigned char {
     other,
     dml_verb,  // an INSERT or MERGE that begins a statement
-    opening,   // (
-    closing,   // )
+    dot,
+    opening,  // (
+    closing,  // )
   };
 
   static unsigned class_of(char c) { return lexical::classes[static_cast<unsigned char>(c)]; }
@@ -187,11 +191,11 @@ class classifier {
   }
 
   bool punctuation(char c) {
-    previous_ = previous_token::other;
+    previous_ = c == '.' ? previous_token::dot : previous_token::other;
     if (c == ',' || c == '.') return inside_statement();
     switch (c) {
       case ';':
-        if (opening_ == opening::bracket) return false;
+        if (opening_ == opening::bracket || needs_where_) return false;
         opening_ = opening::none;
         depth_ = 0;
         query_seen_ = false;
@@ -202,6 +206,7 @@ class classifier {
         previous_ = previous_token::opening;
         return true;
       case ')':
+        if (needs_where_ && depth_ <= change_depth_) return false;
         --depth_;
         previous_ = previous_token::closing;
         break;
@@ -228,10 +233,43 @@ class classifier {
         return true;
       case 's':
         if (spelling.size() == 6 && depth_ == 0 && packed(spelling) == packed("select")) query_seen_ = true;
+        if (before == previous_token::closing && !word_of_change(spelling, before)) return false;
         return !(spelling.size() == 10 && equals_folded(spelling, "set_config"));
       case 'p':
         if (spelling.size() == 7 && opening_ == opening::copy) return packed(spelling) != packed("program");
         return !(spelling.size() == 11 && equals_folded(spelling, "pg_settings"));
+      default:
+        return (before < previous_token::opening && !needs_where_) || word_of_change(spelling, before);
+    }
+  }
+
+  // Where an UPDATE or DELETE may begin, or its WHERE stand. It begins a statement, or stands behind the
+  // bracket that opens a CTE, or behind the last CTE; behind a SEARCH or CYCLE clause of that it is not
+  // looked for: those are suspicious themselves. FOR UPDATE, DO UPDATE and THEN DELETE stand behind words.
+  // Not inline: it would cost every other word.
+  [[gnu::noinline]] bool word_of_change(std::string_view spelling, previous_token before) {
+    constexpr std::uint64_t update = packed("update"), delete_ = packed("delete"), where = packed("where"),
+                            search = packed("search"), cycle = packed("cycle");
+    const bool at_own_level = needs_where_ && depth_ == change_depth_;
+    switch (spelling[0] | 0x20) {
+      case 'u':
+        return before < previous_token::opening || spelling.size() != 6 || packed(spelling) != update ||
+               begin_change();
+      case 'd':
+        return before < previous_token::opening || spelling.size() != 6 || packed(spelling) != delete_ ||
+               begin_change();
+      case 'w':
+        if (!at_own_level || before == previous_token::dot || spelling.size() != 5 ||
+            packed(spelling) != where)
+          return true;
+        needs_where_ = false;
+        return looks_at_something(spelling.data() + spelling.size());
+      case 'r':  // no WHERE can follow
+        return !at_own_level || !is_returning(spelling);
+      case 's':
+        return before != previous_token::closing || spelling.size() != 6 || packed(spelling) != search;
+      case 'c':
+        return before != previous_token::closing || spelling.size() != 5 || packed(spelling) != cycle;
       default:
         return true;
     }
@@ -241,7 +279,74 @@ class classifier {
     if (opening_ == opening::bracket && !opens_bracketed_query(spelling)) return false;
     opening_ = opening_of(spelling);
     previous_ = opening_ == opening::insert ? previous_token::dml_verb : previous_token::other;
+    if (opening_ == opening::change) return begin_change();
     return opening_ != opening::suspicious;
+  }
+
+  // False: another is open already, which nobody writes.
+  bool begin_change() {
+    if (needs_where_) return false;
+    needs_where_ = true;
+    change_depth_ = depth_;
+    return true;
+  }
+
+  // Whether the condition that begins at `at` names a column, a function or a parameter. WHERE true and WHERE
+  // 1 = 1 do not, and are true for every row.
+  bool looks_at_something(const char* at) {
+    // as nearly all begin
+    const char* const end = text_.data() + text_.size();
+    while (at < end && (class_of(*at) & lexical::space)) ++at;
+    if (at < end && (class_of(*at) & lexical::word_start)) {
+      const char* behind = at + 1;
+      while (behind < end && (class_of(*behind) & lexical::word_part)) ++behind;
+      const bool prefix = behind < end && behind == at + 1 && (*behind == '\'' || *behind == '&');
+      const std::string_view spelling(at, static_cast<std::size_t>(behind - at));
+      if (!prefix && !is_truth_or_connective(spelling)) return !is_returning(spelling);
+    }
+    tokens_.seek(static_cast<std::uint32_t>(at - text_.data()));
+    for (int depth = 0; depth >= 0;) {
+      const token t = tokens_.next();
+      const std::string_view spelling = text_.substr(t.begin, t.size());
+      switch (t.kind) {
+        case token_kind::word:
+          if (!is_truth_or_connective(spelling)) return !is_returning(spelling);
+          break;
+        case token_kind::quoted_identifier:
+        case token_kind::parameter:
+          return true;
+        case token_kind::punctuation:
+          if (spelling == ";") return false;
+          depth += spelling == "(" ? 1 : spelling == ")" ? -1 : 0;
+          break;
+        case token_kind::end:
+          return false;
+        default:
+          break;
+      }
+    }
+    return false;
+  }
+
+  static bool is_returning(std::string_view spelling) {
+    return spelling.size() == 9 && equals_folded(spelling, "returning");
+  }
+
+  static bool is_truth_or_connective(std::string_view spelling) {
+    constexpr std::size_t longest = 5;
+    if (spelling.size() > longest) return false;
+    switch (packed(spelling)) {
+      case packed("not"):
+      case packed("and"):
+      case packed("or"):
+      case packed("is"):
+      case packed("true"):
+      case packed("false"):
+      case packed("null"):
+        return true;
+      default:
+        return false;
+    }
   }
 
   // INSERT and MERGE are no reserved words: "SELECT count(*) insert INTO new_table" has a column of that
@@ -259,6 +364,8 @@ class classifier {
   previous_token previous_ = previous_token::other;
   bool query_seen_ = false;  // a SELECT outside brackets
   int depth_ = 0;
+  bool needs_where_ = false;  // an UPDATE or DELETE is open whose WHERE has not been met
+  int change_depth_ = 0;      // the brackets around it
 };
 
 bool has_high_byte(std::string_view text) {

@@ -3,7 +3,8 @@
 // parsed or copied. One pass over the bytes; no allocation, no lock, any thread.
 //
 // Harmless means: whatever PostgreSQL 12 to 18 makes of the text, it changes no catalog, takes no lock beyond
-// what reading and writing rows takes, and sets no setting. Everything else, and every doubt, is suspicious
+// what reading and writing rows takes, sets no setting, and every UPDATE and DELETE in it has a WHERE (one of
+// nothing but constants counts as none). Everything else, and every doubt, is suspicious
 // and goes to parse.hpp. What functions do inside can't be seen (docs/limitations.md).
 
 #include <optional>

@@ -8,9 +8,13 @@
 
 namespace tidegate::sql {
 
+// A WHERE that is true for every row may pass: the pre-filter looks only at what it begins with.
 inline bool is_harmless(const query& data) {
-  return !data.sets_settings && std::none_of(data.functions.begin(), data.functions.end(),
-                                             [](const function_call& f) { return f.name == "set_config"; });
+  return !data.sets_settings &&
+         std::all_of(data.whole_changes.begin(), data.whole_changes.end(),
+                     [](const whole_change& change) { return change.has_where; }) &&
+         std::none_of(data.functions.begin(), data.functions.end(),
+                      [](const function_call& f) { return f.name == "set_config"; });
 }
 
 inline bool is_harmless(const statement& s) {
