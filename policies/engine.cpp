@@ -100,7 +100,8 @@ class decider {
       each->check(input, found);
       for (auto& finding : found) accept(*each, part, std::move(finding));
     }
-    if (part.statement != &input_.statement && part.runs) history_.add(*part.statement);
+    if (part.statement != &input_.statement && part.runs)
+      history_.add(*part.statement, false, input_.catalog);
   }
 
   void accept(const rule& by, const statement_part& part, finding found) {

@@ -33,7 +33,8 @@ struct session_facts {
   bool in_transaction = false;  // an open transaction block
   bool alone_in_message =
       true;  // the only statement of its simple query, or nothing unsynced before it in the pipeline
-  bool guarded = true;                      // the gateway bounds the lock wait itself; false in `check`
+  bool guarded = true;  // the gateway bounds the lock wait itself; false in `check`
+  bool at_end = false;  // `check`: behind the last statement of a file, which is no statement
   std::optional<std::string> lock_timeout;  // the session's own setting, as SHOW prints it, when known
 };
 

@@ -2,6 +2,7 @@
 
 #include "policies/engine.hpp"
 #include "policies/locks.hpp"
+#include "policies/sql/quote.hpp"
 #include "policies/statement_parts.hpp"
 
 #include <algorithm>
@@ -55,8 +56,9 @@ bool may_change_names(const sql::statement& statement) {
 // Collects what one statement adds.
 class recorder {
  public:
-  recorder(std::vector<entry>& entries, const std::string& schema, bool existed)
-      : entries_(entries), schema_(schema), existed_(existed) {}
+  recorder(std::vector<entry>& entries, const std::string& schema, bool existed,
+           const catalog_snapshot& catalog)
+      : entries_(entries), schema_(schema), existed_(existed), catalog_(catalog) {}
 
   void record(const sql::statement& statement) {
     if (const auto* made = statement.as<sql::create_table>())
@@ -81,14 +83,68 @@ class recorder {
       for (const auto& target : query->targets) push(kind::wrote_rows, target);
     else if (const auto* copy = statement.as<sql::copy>(); copy && copy->from && copy->relation)
       push(kind::wrote_rows, *copy->relation);
-    for (const auto& lock : own_locks(statement, catalog_snapshot{}))
-      if (blocks_writes(lock.level) && !created(entries_, qualify(lock.relation, schema_)))
-        push(kind::strong_lock, lock.relation);
+    else if (const auto* made_enum = statement.as<sql::create_enum>())
+      push(kind::created_object, made_enum->type);
+    else if (const auto* function = statement.as<sql::create_function>())
+      push(kind::created_object, function->name);
+    else if (const auto* grown = statement.as<sql::alter_enum>(); grown && !grown->rename)
+      entries_.push_back({.what = kind::added_enum_value,
+                          .relation = qualify(grown->type, schema_),
+                          .name = grown->value,
+                          .may_have_existed = grown->if_not_exists});
+    for (const auto& lock : own_locks(statement, catalog_))
+      if (blocks_writes(lock.level)) lock_taken(statement, lock);
   }
 
  private:
   void push(kind what, const sql::qualified_name& relation, std::string name = {}) {
-    entries_.push_back({what, qualify(relation, schema_), std::move(name)});
+    entries_.push_back({.what = what, .relation = qualify(relation, schema_), .name = std::move(name)});
+  }
+
+  // Of a table that others use. What only this transaction or session can see is nobody's wait, and an index
+  // is locked with its table.
+  void lock_taken(const sql::statement& statement, const relation_lock& lock) {
+    sql::qualified_name relation = qualify(lock.relation, schema_);
+    if (created(entries_, relation)) return;
+    auto facts = catalog_.relation(lock.relation);
+    if (facts.state == presence::unknown)
+      facts = catalog_.relation_by_full_name(sql::quote_name(lock.relation));
+    if (facts) {
+      if (facts->new_in_transaction || facts->fresh || facts->persistence == 't') return;
+      if (std::string_view("rpmf").find(facts->kind) == std::string_view::npos) return;
+      relation = {.database = {}, .schema = facts->schema, .name = facts->name};
+    } else if (facts.state == presence::missing || names_no_table(statement, lock.relation)) {
+      return;
+    }
+    entries_.push_back({.what = kind::strong_lock, .relation = relation, .name = {}, .lock = lock.level});
+  }
+
+  // A table that was moved to this name.
+  void still_locked(const sql::qualified_name& relation) {
+    entries_.push_back({.what = kind::strong_lock,
+                        .relation = qualify(relation, schema_),
+                        .name = {},
+                        .lock = lock_level::access_exclusive});
+  }
+
+  static bool is_table(sql::object_kind object) {
+    using enum sql::object_kind;
+    return object != view && object != index && object != sequence && object != composite_type;
+  }
+
+  // By the text alone: DROP INDEX i, ALTER SEQUENCE s ….
+  static bool names_no_table(const sql::statement& statement, const sql::qualified_name& relation) {
+    if (const auto* gone = statement.as<sql::drop>())
+      return !is_table(gone->kind) &&
+             std::find(gone->objects.begin(), gone->objects.end(), relation) != gone->objects.end();
+    if (const auto* renamed = statement.as<sql::rename>())
+      return !is_table(renamed->relation_kind) || !is_table(renamed->kind);
+    if (const auto* moved = statement.as<sql::set_schema>()) return !is_table(moved->kind);
+    if (const auto* altered = statement.as<sql::alter_table>())
+      return !is_table(altered->kind) && altered->relation == relation;
+    if (const auto* rebuilt = statement.as<sql::reindex>())
+      return rebuilt->target == sql::reindex_target::index;
+    return statement.as<sql::create_view>() != nullptr;
   }
 
   void create(const sql::qualified_name& relation, bool temporary, bool may_exist) {
@@ -108,13 +164,22 @@ class recorder {
     const bool relation = statement.kind == table || statement.kind == view ||
                           statement.kind == materialized_view || statement.kind == index ||
                           statement.kind == sequence || statement.kind == foreign_table;
-    if (!relation || !created(entries_, statement.relation)) return;
+    if (!relation) return;
+    if (!created(entries_, statement.relation)) {
+      if (is_table(statement.kind) && is_table(statement.relation_kind))
+        still_locked({.database = {}, .schema = statement.relation.schema, .name = statement.to});
+      return;
+    }
     push(kind::dropped_relation, statement.relation);
     push(kind::created_relation, {.database = {}, .schema = statement.relation.schema, .name = statement.to});
   }
 
   void move(const sql::set_schema& statement) {
-    if (!created(entries_, statement.object)) return;
+    if (!created(entries_, statement.object)) {
+      if (is_table(statement.kind))
+        still_locked({.database = {}, .schema = statement.to, .name = statement.object.name});
+      return;
+    }
     push(kind::dropped_relation, statement.object);
     push(kind::created_relation, {.database = {}, .schema = statement.to, .name = statement.object.name});
   }
@@ -133,11 +198,13 @@ class recorder {
   std::vector<entry>& entries_;
   const std::string& schema_;
   bool existed_;
+  const catalog_snapshot& catalog_;
 };
 
 }  // namespace
 
-void transaction_history::add(const sql::statement& statement, bool existed) {
+void transaction_history::add(const sql::statement& statement, bool existed,
+                              const catalog_snapshot& catalog) {
   if (const auto* control = statement.as<sql::transaction>()) {
     using enum sql::transaction_action;
     const auto mark = [&] {
@@ -147,7 +214,7 @@ void transaction_history::add(const sql::statement& statement, bool existed) {
     };
     switch (control->action) {
       case begin:
-        if (!open_) entries_.push_back({kind::began, {}, {}});
+        if (!open_) entries_.push_back({.what = kind::began, .relation = {}, .name = {}});
         open_ = true;
         break;
       case commit:
@@ -157,7 +224,7 @@ void transaction_history::add(const sql::statement& statement, bool existed) {
         open_ = control->chain;
         break;
       case savepoint:
-        entries_.push_back({kind::savepoint, {}, control->name});
+        entries_.push_back({.what = kind::savepoint, .relation = {}, .name = control->name});
         break;
       case release:
         if (const auto it = mark(); it != entries_.rend()) {
@@ -181,7 +248,7 @@ void transaction_history::add(const sql::statement& statement, bool existed) {
   }
 
   for (const statement_part& part : parts_of(statement))
-    if (part.runs) recorder(entries_, part.schema, existed).record(*part.statement);
+    if (part.runs) recorder(entries_, part.schema, existed, catalog).record(*part.statement);
   if (may_change_names(statement)) leave_the_past_to_the_catalog();
 }
 
@@ -211,6 +278,12 @@ bool transaction_history::added_not_valid(const sql::qualified_name& relation,
     // a constraint that PostgreSQL named may be the one
     return e.what == kind::not_valid_constraint && e.relation == relation &&
            (e.name.empty() || e.name == constraint);
+  });
+}
+
+bool transaction_history::created_object(const sql::qualified_name& type_or_function) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const entry& e) {
+    return e.what == kind::created_object && e.relation == type_or_function;
   });
 }
 

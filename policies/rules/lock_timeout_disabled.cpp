@@ -3,11 +3,10 @@
 // the gateway DDL is guarded all the same, so this is advice.
 #include "policies/finding.hpp"
 #include "policies/rule.hpp"
+#include "policies/setting_value.hpp"
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
-#include <cstdlib>
 #include <utility>
 
 namespace tidegate::policies {
@@ -25,19 +24,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// Milliseconds as the server reads them: a number with an optional unit, rounded, so that 0.4ms is 0 too.
 bool is_zero(const std::string& value) {
-  char* end = nullptr;
-  double number = std::strtod(value.c_str(), &end);
-  if (end == value.c_str()) return false;
-  std::string_view unit = end;
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  while (!unit.empty() && unit.back() == ' ') unit.remove_suffix(1);
-  constexpr std::pair<std::string_view, double> units[] = {
-      {"", 1}, {"us", 0.001}, {"ms", 1}, {"s", 1000}, {"min", 6e4}, {"h", 36e5}, {"d", 864e5}};
-  for (const auto& [name, milliseconds] : units)
-    if (unit == name) return std::rint(number * milliseconds) == 0;
-  return false;
+  return milliseconds_of(value) == 0;
 }
 
 enum class effect { none, disables, back_to_default, unknown };

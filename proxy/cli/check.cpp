@@ -2,6 +2,8 @@
 
 #include "config/load.hpp"
 #include "policies/engine.hpp"
+#include "policies/held_locks.hpp"
+#include "policies/relation_name.hpp"
 #include "policies/sql/parse.hpp"
 #include "policies/sql/parse_stack.hpp"
 #include "policies/sql/prefilter.hpp"
@@ -37,8 +39,24 @@ using policies::verdict;
 enum exit_code { nothing_to_say = 0, findings_reported = 1, bad_usage = 2, failed = 3 };
 
 // Rules about what shares a transaction: for them it matters how the file is sent.
-constexpr std::array<std::string_view, 3> message_rules = {
-    "concurrently-in-transaction", "not-valid-and-validate-one-transaction", "validate-constraint-under-ael"};
+constexpr std::array<std::string_view, 6> message_rules = {"concurrently-in-transaction",
+                                                           "ddl-and-dml-one-transaction",
+                                                           "enum-value-used-same-transaction",
+                                                           "multiple-ddl-one-transaction",
+                                                           "not-valid-and-validate-one-transaction",
+                                                           "validate-constraint-under-ael"};
+
+// The table that gets its primary key by an ALTER TABLE; empty: none does.
+sql::qualified_name gets_primary_key(const sql::statement& statement) {
+  const auto* alter = statement.as<sql::alter_table>();
+  if (!alter) return {};
+  for (const auto& command : alter->commands) {
+    const bool key = (command.constraint && command.constraint->kind == sql::constraint_kind::primary_key) ||
+                     (command.column && command.column->find(sql::constraint_kind::primary_key));
+    if (key) return alter->relation;
+  }
+  return {};
+}
 
 bool contains_word(std::string_view text, std::string_view word) {
   const auto it = std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
@@ -61,7 +79,10 @@ class script_checker {
     history_.clear();
     if (section.in_transaction) run(control("BEGIN"));
     for (const auto& part : section.parts) check(part);
-    if (section.in_transaction) run(control("COMMIT"));
+    if (section.in_transaction)
+      run(control("COMMIT"));
+    else if (history_.in_transaction())
+      judge_end();
   }
 
   reported_file report() { return std::move(report_); }
@@ -109,12 +130,20 @@ class script_checker {
             copy && copy->from && copy->relation && !copy->program && contains_word(piece->text, "stdin"))
           script.skip_copy_data();
       }
+      last_ = *piece;
     }
     if (is_implicit_transaction) effects_.add(control("COMMIT"), {});
   }
 
   void judge(const script_piece& piece, const sql::statement& statement, bool alone) {
-    const auto request = effects_.widen(policies::facts_needed(statement));
+    auto wanted = policies::facts_needed(statement);
+    // what this transaction has locked may be what the statement makes others wait for
+    for (const auto& each : history_.entries())
+      if (each.what == policies::transaction_history::entry::kind::strong_lock &&
+          std::find(wanted.relations.begin(), wanted.relations.end(), each.relation) ==
+              wanted.relations.end())
+        wanted.relations.push_back(each.relation);
+    const auto request = effects_.widen(std::move(wanted));
     policies::catalog_snapshot snapshot = facts_(request);
     effects_.apply_to(snapshot, request);
 
@@ -130,16 +159,43 @@ class script_checker {
     const decision decided = decide({statement, piece.text, snapshot, session, history_}, policy_);
     const bool message_assumed =
         section_->how == migrations::sending::as_psql && !alone && !session.in_transaction;
-    report(piece, statement.range, decided, message_assumed);
+    report(add_statement(piece, statement.range), piece, statement.range, decided, message_assumed);
+    if (const auto table = gets_primary_key(statement); !table.name.empty())
+      take_back("table-without-primary-key", table);
     const bool existed = effects_.may_exist_before(statement, snapshot);
     effects_.add(statement, snapshot);
-    history_.add(statement, existed);
+    history_.add(statement, existed, snapshot);
   }
 
-  void report(const script_piece& piece, sql::text_range range, const decision& decided,
-              bool message_assumed) {
-    auto& statement = add_statement(piece, range);
-    statement.verdict = decided.action;
+  // The file ends in an open transaction: what that means is told with its last statement.
+  void judge_end() {
+    const sql::statement end{.node = sql::other_statement{}};
+    const policies::catalog_snapshot nothing_known;
+    policies::session_facts session;
+    session.in_transaction = true;
+    session.guarded = false;
+    session.at_end = true;
+    const decision decided = decide({end, last_.text, nothing_known, session, history_}, policy_);
+    const auto begin = std::min(last_.text.find_first_not_of(" \t\r\n"), last_.text.size());
+    report(report_.statements.back(), last_, {static_cast<sql::position>(begin), -1}, decided, false);
+  }
+
+  // A later statement has done what was missed.
+  void take_back(std::string_view rule, const sql::qualified_name& relation) {
+    for (auto& statement : report_.statements) {
+      std::erase_if(statement.findings, [&](const reported_finding& found) {
+        return found.rule == rule && !found.relations.empty() &&
+               policies::may_be_same(policies::split_full_name(found.relations.front()), relation);
+      });
+      statement.verdict = verdict::allow;
+      for (const auto& found : statement.findings)
+        statement.verdict = std::max(statement.verdict, found.action);
+    }
+  }
+
+  void report(reported_statement& statement, const script_piece& piece, sql::text_range range,
+              const decision& decided, bool message_assumed) {
+    statement.verdict = std::max(statement.verdict, decided.action);
     for (const auto& found : decided.reported) {
       if (found.action < verdict::warn) continue;
       reported_finding entry;
@@ -209,6 +265,7 @@ class script_checker {
   const fact_source& facts_;
   script_effects effects_;
   policies::transaction_history history_;
+  script_piece last_;
   reported_file report_;
 };
 

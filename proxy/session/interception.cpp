@@ -620,7 +620,7 @@ boost::asio::awaitable<void> interception::decide() {
     decisions_.push_back({&s, text_of_statement(text, s.range), commented[i],
                           policies::decide({s, text, facts_.snapshot, who, history_, commented[i]},
                                            settings_->policies.policy)});
-    history_.add(s, existed(s));
+    history_.add(s, existed(s), facts_.snapshot);
     if (const auto* t = s.as<sql::transaction>()) {
       if (t->action == sql::transaction_action::begin) who.in_transaction = true;
       if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback)

@@ -104,6 +104,8 @@ class run {
       session_.alone_in_message = true;
     } else if (word == "not alone")
       session_.alone_in_message = false;
+    else if (word == "at end")
+      session_.at_end = true;
     else if (word == "unguarded")
       session_.guarded = false;
     else if (word.starts_with("role="))
@@ -153,9 +155,19 @@ class run {
     for (const auto& statement : parsed.statements) {
       session_facts session = session_;
       session.in_transaction = session_.in_transaction || history_.in_transaction();
+      session.at_end = false;
       decisions_.push_back(decide({statement, case_.sql, snapshot, session, history_}, policy_));
-      history_.add(statement);
+      history_.add(statement, false, snapshot);
     }
+    if (session_.at_end) judge_end(snapshot);
+  }
+
+  // As `check` does behind the last statement of a file.
+  void judge_end(const catalog_snapshot& snapshot) {
+    const sql::statement end{.node = sql::other_statement{}};
+    session_facts session = session_;
+    session.in_transaction = history_.in_transaction();
+    decisions_.push_back(decide({end, case_.sql, snapshot, session, history_}, policy_));
   }
 
   const behaviour_case& case_;
