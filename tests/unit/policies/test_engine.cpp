@@ -176,7 +176,7 @@ TEST(Decide, the_hint_names_who_may_override_only_when_somebody_may) {
 
 TEST(Decide, elements_of_a_new_schema_are_new) {
   situation given;
-  given.text = "CREATE SCHEMA s9 CREATE TABLE t9 (a int) CREATE INDEX ON t9 (a)";
+  given.text = "CREATE SCHEMA s9 CREATE TABLE t9 (a bigint PRIMARY KEY) CREATE INDEX ON t9 (a)";
   EXPECT_TRUE(given.decide().reported.empty());
 }
 
