@@ -1,4 +1,5 @@
 #include "proxy/net/nested_poller.hpp"
+#include "proxy/net/system_calls.hpp"
 #include "proxy/net/thread_task.hpp"
 
 #include <algorithm>
@@ -204,7 +205,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
 
   bool wait(long microseconds) override {
     const int milliseconds = microseconds < 0 ? -1 : static_cast<int>((microseconds + 999) / 1000);
-    const int count = ::epoll_wait(watched_, events_, events_per_wait, milliseconds);
+    const int count = system_calls::epoll_wait(watched_, events_, events_per_wait, milliseconds);
     if (count <= 0) return false;
     now_ = std::chrono::steady_clock::now();
     bool asio_has_events = false;
@@ -270,7 +271,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
       if (c.stream_.ssl) {
         if (!read_tls(c, got, more)) return;
       } else {
-        const ssize_t n = ::recv(c.stream_.descriptor, buffer_.get(), receive_buffer_bytes, 0);
+        const ssize_t n = system_calls::recv(c.stream_.descriptor, buffer_.get(), receive_buffer_bytes, 0);
         if (n < 0) {
           if (errno == EINTR || (errno == EAGAIN && !c.hung_up_)) return;
           return break_off(c, last_error());
@@ -326,7 +327,7 @@ class epoll_poller final : public nested_poller, private waiting_place {
   std::size_t write_some(channel& c, std::span<const std::byte> bytes) {
     if (!c.stream_.ssl) {
       for (;;) {
-        const ssize_t n = ::send(c.stream_.descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const ssize_t n = system_calls::send(c.stream_.descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (n >= 0) return static_cast<std::size_t>(n);
         if (errno == EINTR) continue;
         if (errno == EAGAIN) return 0;

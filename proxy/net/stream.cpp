@@ -1,6 +1,7 @@
 #include "proxy/net/stream.hpp"
 
 #include "proxy/net/poller.hpp"
+#include "proxy/net/system_calls.hpp"
 
 #include <cerrno>
 #include <memory>
@@ -217,7 +218,7 @@ void stream::leave_reactor() noexcept {
 boost::system::result<std::size_t> stream::read_now(std::span<std::byte> into) {
   if (ssl_) return std::size_t{0};
   for (;;) {
-    const ssize_t count = ::recv(descriptor_, into.data(), into.size(), 0);
+    const ssize_t count = system_calls::recv(descriptor_, into.data(), into.size(), 0);
     if (count > 0) return static_cast<std::size_t>(count);
     if (count == 0) return error_code(asio::error::eof);
     if (errno == EAGAIN) return std::size_t{0};
@@ -241,7 +242,7 @@ asio::awaitable<boost::system::result<std::size_t>> stream::read_some(std::span<
     if (std::exchange(has_asked_, false)) {
       if (const error_code ec = co_await wait(wait_type::wait_read, until)) co_return ec;
     }
-    const ssize_t count = ::recv(descriptor_, into.data(), into.size(), 0);
+    const ssize_t count = system_calls::recv(descriptor_, into.data(), into.size(), 0);
     if (count > 0) co_return static_cast<std::size_t>(count);
     if (count == 0) co_return error_code(asio::error::eof);
     if (errno == EINTR) continue;
@@ -264,7 +265,7 @@ asio::awaitable<error_code> stream::write_all(std::span<const std::byte> bytes, 
       if (const error_code ec = co_await after_ssl(returned, until)) co_return ec;
       continue;
     }
-    const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t count = system_calls::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count >= 0) {
       has_asked_ = true;
       bytes = bytes.subspan(static_cast<std::size_t>(count));
@@ -280,7 +281,7 @@ asio::awaitable<error_code> stream::write_all(std::span<const std::byte> bytes, 
 asio::awaitable<boost::system::result<std::byte>> stream::peek(deadline& until) {
   for (;;) {
     std::byte first{};
-    const ssize_t count = ::recv(descriptor_, &first, 1, MSG_PEEK);
+    const ssize_t count = system_calls::recv(descriptor_, &first, 1, MSG_PEEK);
     if (count == 1) co_return first;
     if (count == 0) co_return error_code(asio::error::eof);
     if (errno == EINTR) continue;
