@@ -64,7 +64,6 @@ void pipeline::sent_own(char type) {
 }
 
 bool pipeline::received(char type) {
-  pop_unanswered();
   if (size_ == 0) {
     // Notices, notifications, parameters and a last FATAL come unasked; anything else has no request to
     // belong to.
@@ -74,7 +73,6 @@ bool pipeline::received(char type) {
   const request at = front();
   if ((at == request::own_parse && type == '1') || (at == request::own_close && type == '3')) {
     pop();
-    pop_unanswered();
     return true;
   }
   switch (type) {
@@ -119,14 +117,12 @@ bool pipeline::received(char type) {
     default:
       break;
   }
-  pop_unanswered();
   return false;
 }
 
 void pipeline::ready(transaction_status status) {
   status_ = status;
   copying_in_ = synced_in_copy_ = false;
-  pop_unanswered();
   if (size_ == 0) {
     desynchronised_ = true;
     skipping_ = false;
@@ -137,35 +133,14 @@ void pipeline::ready(transaction_status status) {
     pop();
   else
     desynchronised_ = true;
-  pop_unanswered();
 }
 
-void pipeline::push(request r) {
-  if (size_ == capacity_) {
-    std::vector<request> grown(capacity_ * 2);
-    for (std::size_t i = 0; i < size_; ++i) grown[i] = ring()[(head_ + i) & (capacity_ - 1)];
-    heap_ = std::move(grown);
-    capacity_ *= 2;
-    head_ = 0;
-  }
-  ring()[(head_ + size_) & (capacity_ - 1)] = r;
-  ++size_;
-}
-
-void pipeline::pop() {
-  ++head_;
-  ++popped_;
-  if (--size_ == 0) {
-    head_ = 0;
-    if (!heap_.empty()) {  // idle sessions hold no memory for a burst that is over
-      heap_ = {};
-      capacity_ = inline_capacity;
-    }
-  }
-}
-
-void pipeline::pop_unanswered() {
-  while (size_ != 0 && (front() == request::copy_end || front() == request::nothing)) pop();
+void pipeline::grow() {
+  std::vector<request> grown(capacity_ * 2);
+  for (std::size_t i = 0; i < size_; ++i) grown[i] = ring()[(head_ + i) & (capacity_ - 1)];
+  heap_ = std::move(grown);
+  capacity_ *= 2;
+  head_ = 0;
 }
 
 // ErrorResponse inside a batch: the server skips to the next Sync, so nothing before it will be answered.

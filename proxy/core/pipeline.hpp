@@ -84,10 +84,30 @@ class pipeline {
     nothing,   // a place whose message turned out to have no answer
   };
 
-  void push(request r);
+  void push(request r) {
+    if (size_ == capacity_) grow();
+    ring()[(head_ + size_) & (capacity_ - 1)] = r;
+    ++size_;
+  }
+  void grow();
+  // Never one of those that have no answer.
   request front() const { return ring()[head_ & (capacity_ - 1)]; }
-  void pop();
-  void pop_unanswered();
+  void pop() {
+    pop_one();
+    while (size_ != 0 && (front() == request::copy_end || front() == request::nothing)) pop_one();
+  }
+  void pop_one() {
+    ++head_;
+    ++popped_;
+    if (--size_ == 0) emptied();
+  }
+  void emptied() {
+    head_ = 0;
+    if (!heap_.empty()) {  // idle sessions hold no memory for a burst that is over
+      heap_ = {};
+      capacity_ = inline_capacity;
+    }
+  }
   void fail_batch();
   void copy_in_started();
   const request* ring() const { return heap_.empty() ? inline_.data() : heap_.data(); }
