@@ -2,6 +2,7 @@
 
 #include "policies/sql/encoding.hpp"
 #include "protocol/frame.hpp"
+#include "protocol/message_types.hpp"
 #include "proxy/core/message_fields.hpp"
 
 #include <algorithm>
@@ -17,7 +18,11 @@ using protocol::frame_status;
 constexpr std::size_t most_parameters = 1000;
 // 1664 columns, with names of 63 bytes.
 constexpr std::size_t longest_row_description = 160 * 1024;
-constexpr std::string_view known_types = "QPBEDCSHFXdcf";
+
+// Of what clients send once they are logged in.
+bool is_known_type(char type) {
+  return protocol::find_frontend_type(type) != nullptr && type != 'p';
+}
 
 // What the session reads of an ErrorResponse, as far as its bytes are there.
 struct error_fields {
@@ -54,6 +59,13 @@ message_text text_of(byte_view message) {
 }
 
 client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed) {
+  written_ = 0;
+  client_scan scan = follow_client(bytes, examine, gate_closed);
+  scan.written = written_;
+  return scan;
+}
+
+client_scan session::follow_client(byte_view bytes, bool examine, bool gate_closed) {
   std::size_t at = 0;
   if (drop_ != 0) {
     const std::size_t dropped = drop_some(bytes.size());
@@ -85,8 +97,7 @@ client_scan session::scan_client(byte_view bytes, bool examine, bool gate_closed
     }
 
     // The server would end the connection, when it is another client's already.
-    if (sharing_ && known_types.find(type) == std::string_view::npos)
-      return {at, client_step::unknown_type, total};
+    if (sharing_ && !is_known_type(type)) return {at, client_step::unknown_type, total};
     bool whole_needed = false;
     if (type == 'Q' || type == 'P')
       whole_needed = examine || sharing_;

@@ -45,7 +45,7 @@ enum class client_step : std::uint8_t {
   malformed,  // no PostgreSQL message can start like this: the connection is beyond repair
   refuse,     // the complete message at the front gets the error that `why` says
   // When servers are shared only:
-  replace,       // the next `length` bytes are dropped and replacement() goes to the server in their place
+  flush,         // what was taken is to be sent before the scan goes on with what is left
   wait,          // what is left depends on answers that are under way
   unknown_type,  // the message at the front is of no type that clients send
 };
@@ -68,9 +68,16 @@ struct client_scan {
   std::size_t forward = 0;  // bytes from the front that go to the server now
   client_step step = client_step::done;
   std::size_t length = 0;  // intercept, too_long: of the message; need_more: of the whole message, 0 unknown;
-                           // discard, replace: see there
+                           // discard: see there
   refusal_reason why = refusal_reason::name_taken;
+  // When servers are shared: so many of the bytes to be forwarded stand in the batch (session::share), in the
+  // form in which they go. The others go behind them.
+  std::size_t written = 0;
 };
+
+// What stands between messages that are written anew is copied, so that all goes out in one piece; but for
+// more than this another system call is cheaper.
+inline constexpr std::size_t most_copied = 16 * 1024;
 
 enum class server_step : std::uint8_t {
   done,
@@ -170,9 +177,11 @@ class session {
   // From here on, statements tell which relations of others they name (new_relations.hpp).
   void watch(new_relations& relations, std::string database, std::string user);
 
-  // Servers are lent to this client: from here on its statements are named for all of them.
+  // Servers are lent to this client: from here on its statements are named for all of them. Messages that
+  // scan_client writes anew for that, and those of the gateway's own, are appended to `batch`, which the
+  // caller sends and clears.
   void share(statement_registry& registry, std::shared_ptr<const std::vector<std::string>> listed_functions,
-             std::size_t server_statements);
+             std::size_t server_statements, std::vector<std::byte>& batch);
   // From here on, schema changes are followed: prepared statements that they make stale are renewed.
   void follow(schema_epoch_ptr schema);
   // Null: they are not.
@@ -197,8 +206,6 @@ class session {
   const session_limits& limits() const { return limits_; }
   core::sharing* sharing() { return sharing_.get(); }
   const core::sharing* sharing() const { return sharing_.get(); }
-  // Of client_step::replace; valid until the next scan.
-  byte_view replacement() const { return replacement_; }
 
   // What the server reported of itself (ParameterStatus); login fills in the first values.
   void server_parameter(std::string_view name, std::string_view value);
@@ -226,6 +233,7 @@ class session {
   bool inside_server_message() const { return server_rest_ != 0; }
 
  private:
+  client_scan follow_client(byte_view bytes, bool examine, bool gate_closed);
   // Most messages don't: a Bind while the schema stays as it is, a Describe of a portal.
   bool concerns_schema(char type, byte_view front, std::size_t total) const {
     constexpr std::size_t head = protocol::frame_header_size;
@@ -262,9 +270,12 @@ class session {
   };
   shared_as share_message(byte_view bytes, std::size_t at, char type, std::size_t total, bool examine,
                           client_scan& stop);
-  shared_as share_parse(byte_view message, std::size_t at, bool examine, client_scan& stop);
+  shared_as share_parse(byte_view bytes, std::size_t at, std::size_t total, bool examine, client_scan& stop);
   shared_as share_named(byte_view bytes, std::size_t at, char type, std::size_t total, client_scan& stop);
-  void rename(byte_view head, std::size_t total, std::string_view from, std::string_view to);
+  bool batch_is_long(std::size_t at) const;
+  void write_until(byte_view bytes, std::size_t end);
+  std::size_t rename(byte_view bytes, std::size_t at, std::size_t name_end, std::size_t total,
+                     std::string_view from, std::string_view to);
   bool follows_statements() const { return sharing_ || !prepared_.empty(); }
   void settle(char type, std::uint64_t before);
   sql::session_effects effects_of(std::string_view text) const;
@@ -302,8 +313,9 @@ class session {
   told_results told_;
   std::string renewal_name_;
   std::unique_ptr<core::sharing> sharing_;
-  std::vector<std::byte> replacement_;
-  std::optional<refusal_reason> refused_;  // of the message that track() has stopped
+  std::vector<std::byte>* batch_ = nullptr;  // of share()
+  std::size_t written_ = 0;                  // client_scan::written, of the scan at hand
+  std::optional<refusal_reason> refused_;    // of the message that track() has stopped
 };
 
 // The text of a Query ("Q") or Parse ("P") message; for Parse also its name. Empty view and false when

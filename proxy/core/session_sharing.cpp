@@ -14,17 +14,19 @@ namespace tidegate::core {
 namespace {
 
 constexpr std::size_t most_custom_settings = 64;
-constexpr std::size_t largest_replacement_kept = 16 * 1024;
+// So much is written before it is sent.
+constexpr std::size_t longest_batch = 64 * 1024;
 
 }  // namespace
 
 void session::share(statement_registry& registry,
                     std::shared_ptr<const std::vector<std::string>> listed_functions,
-                    std::size_t server_statements) {
+                    std::size_t server_statements, std::vector<std::byte>& batch) {
   sharing_ = std::make_unique<core::sharing>();
   sharing_->registry = &registry;
   sharing_->listed_functions = std::move(listed_functions);
   limits_.server_statements = server_statements;
+  batch_ = &batch;
 }
 
 // currval() and lastval() on another server than the one that ran nextval() would tell somebody else's value.
@@ -76,9 +78,20 @@ std::string session::meaning_now() const {
   return meaning;
 }
 
+bool session::batch_is_long(std::size_t at) const {
+  return at - written_ > most_copied || batch_->size() > longest_batch;
+}
+
+// What the client has sent up to `end` goes out as it is.
+void session::write_until(byte_view bytes, std::size_t end) {
+  const byte_view rest = bytes.subspan(written_, end - written_);
+  batch_->insert(batch_->end(), rest.begin(), rest.end());
+  written_ = end;
+}
+
 // A Parse or Close that the client did not send.
 void session::own_message(char type, std::string_view name, byte_view body) {
-  protocol::writer w(replacement_);
+  protocol::writer w(*batch_);
   w.begin_message(type);
   if (type == 'C') w.character('S');
   w.cstring(name);
@@ -119,16 +132,16 @@ void session::prepare_on_server(const shared_statement& statement) {
 // A Parse, Bind, Describe or Close.
 session::shared_as session::share_message(byte_view bytes, std::size_t at, char type, std::size_t total,
                                           bool examine, client_scan& stop) {
-  if (replacement_.capacity() > largest_replacement_kept) replacement_ = {};
-  replacement_.clear();
   if (pipeline_.skipping()) return shared_as::it_is;
   if (schema_ && pipeline_.at_rest()) sharing_->on_server->renew(schema_->now());
-  if (type == 'P') return share_parse(bytes.subspan(at, total), at, examine, stop);
+  if (type == 'P') return share_parse(bytes, at, total, examine, stop);
   return share_named(bytes, at, type, total, stop);
 }
 
-session::shared_as session::share_parse(byte_view message, std::size_t at, bool examine, client_scan& stop) {
+session::shared_as session::share_parse(byte_view bytes, std::size_t at, std::size_t total, bool examine,
+                                        client_scan& stop) {
   core::sharing& s = *sharing_;
+  const byte_view message = bytes.subspan(at, total);
   const message_text parse = text_of(message);
   if (!parse.valid) return shared_as::it_is;  // the server says what is wrong with it
   const auto stop_with = [&stop](client_scan why) {
@@ -166,31 +179,35 @@ session::shared_as session::share_parse(byte_view message, std::size_t at, bool 
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::name_taken});
   if (s.statements.bytes() + message.size() > limits_.named_bytes)
     return stop_with({at, client_step::refuse, message.size(), refusal_reason::too_many_names});
+  if (batch_is_long(at)) return stop_with({at, client_step::flush});
   tell_names(parse.text);
   const core::reading* known_reading = reading_now();
   const shared_statement_ptr statement =
       s.registry->intern(meaning_now(), known_reading != nullptr ? *known_reading : reading_, body, effects);
+  write_until(bytes, at);
   prepare_on_server(*statement);
   const std::uint64_t number = pipeline_.next_number();
   tell_suspects(number);
   s.statements.parse_sent(number, parse.name, statement);
   s.on_server->parse_sent(number, batch, statement);
   pipeline_.sent('P');
-  rename(message.first(head), message.size(), parse.name, statement->name);
-  return stop_with({at, client_step::replace, head});
+  rename(bytes, at, at + head, total, parse.name, statement->name);
+  return shared_as::recorded;
 }
 
-// The front of a message again, up to and with the name, which becomes another; the rest follows as it is.
-void session::rename(byte_view head, std::size_t total, std::string_view from, std::string_view to) {
+// The message at `at` is written up to `name_end`, where a name ends that becomes another; the rest follows
+// as it is. Returns where it begins in the batch.
+std::size_t session::rename(byte_view bytes, std::size_t at, std::size_t name_end, std::size_t total,
+                            std::string_view from, std::string_view to) {
+  const std::size_t begin = batch_->size() + (at - written_);
+  write_until(bytes, name_end - 1 - from.size());
   const std::size_t length = total - 1 - from.size() + to.size();
-  const std::size_t begin = replacement_.size();
-  const std::size_t kept = head.size() - from.size() - 1;
-  replacement_.insert(replacement_.end(), head.begin(), head.begin() + static_cast<std::ptrdiff_t>(kept));
-  protocol::store_uint32(replacement_.data() + begin + 1, static_cast<std::uint32_t>(length));
+  protocol::store_uint32(batch_->data() + begin + 1, static_cast<std::uint32_t>(length));
   const auto* name = reinterpret_cast<const std::byte*>(to.data());
-  replacement_.insert(replacement_.end(), name, name + to.size());
-  replacement_.push_back(std::byte{});
-  client_rest_ = total - head.size();
+  batch_->insert(batch_->end(), name, name + to.size());
+  batch_->push_back(std::byte{});
+  written_ = name_end;
+  return begin;
 }
 
 session::shared_as session::share_named(byte_view bytes, std::size_t at, char type, std::size_t total,
@@ -246,8 +263,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (!name.starts_with(shared_name_prefix)) return shared_as::it_is;
     prepared_.close_sent(pipeline_.next_number(), 'S', name);
     pipeline_.sent('C');
-    rename(message.first(field), total, written, own_name);
-    return stop_with({at, client_step::replace, field});
+    rename(bytes, at, at + field, total, written, own_name);
+    return shared_as::recorded;
   }
   if (name.empty()) {
     const auto known = s.statements.find_unnamed();
@@ -265,16 +282,18 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       }
       if (type == 'B') run_with(known.effects);
       if (is_there) return shared_as::it_is;
+      write_until(bytes, at);
       own_message('P', {}, s.statements.unnamed_body());
       s.statements.unnamed_sent(pipeline_.next_number() - 1,
                                 known.reading != nullptr ? *known.reading : reading_,
                                 s.statements.unnamed_body(), known.effects);
     } else {
       if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
+      write_until(bytes, at);
       own_message('C', {}, {});  // somebody else's must not be found
       s.statements.close_sent(pipeline_.next_number() - 1, {});
     }
-    return stop_with({at, client_step::replace, 0});
+    return shared_as::it_is;
   }
   const auto known = s.statements.find(name);
   if (known.is == client_statements::answer::in_doubt) return stop_with({at, client_step::wait});
@@ -284,6 +303,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   }
   if (type == 'B' && !is_plain(portal) && prepared_.may_be_named(name))
     return refuse_with(refusal_reason::odd_name);
+  if (batch_is_long(at)) return stop_with({at, client_step::flush});
   const std::uint64_t batch = s.statements.batch();
   shared_statement_ptr statement = known.statement;
   const auto renew = [&] {
@@ -301,10 +321,10 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     if (type == 'B' && known.told) return renew();
     statement = statement_now(name);
     if (!s.on_server->has(*statement, batch)) {
+      write_until(bytes, at);
       prepare_on_server(*statement);
       s.on_server->parse_sent(pipeline_.next_number(), batch, statement);
       own_message('P', statement->name, statement->body);
-      return stop_with({at, client_step::replace, 0});
     }
   }
   if (type == 'B' && known.told) {
@@ -316,19 +336,19 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   const sql::session_effects effects = statement->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
   if (type == 'B') run_with(effects);
-  rename(message.first(field), total, written, statement->name);
+  const std::size_t begin = rename(bytes, at, at + field, total, written, statement->name);
   if (type == 'B' && !prepared_.empty()) {
     // To be bound again, it must be what the server knows.
     std::vector<std::byte> bound;
     if (available == total && prepared_.bytes() + total <= limits_.suspect_bytes) {
-      bound = replacement_;
+      bound.assign(batch_->begin() + static_cast<std::ptrdiff_t>(begin), batch_->end());
       bound.insert(bound.end(), message.begin() + static_cast<std::ptrdiff_t>(field), message.end());
     }
     prepared_.bind_sent(pipeline_.next_number(), portal, name, bound);
   }
   if (type == 'D') s.describes.push_back({pipeline_.next_number(), std::string(name), statement});
   pipeline_.sent(type);
-  return stop_with({at, client_step::replace, field});
+  return shared_as::recorded;
 }
 
 // A request was answered, or failed, or was skipped because of an error before it.

@@ -34,7 +34,7 @@ void client_session::join_pool() {
   const auto terms = lent_->part.pool->current();
   // The list lives as long as the terms that it is part of.
   std::shared_ptr<const std::vector<std::string>> functions(terms, &terms->bounds.session_functions);
-  core_.share(on_.shared.statements, std::move(functions), terms->bounds.statements);
+  core_.share(on_.shared.statements, std::move(functions), terms->bounds.statements, on_.batch);
   core_.sharing()->reported.clear();
 }
 

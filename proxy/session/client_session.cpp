@@ -48,8 +48,8 @@ core::session_limits limits_of(const config::settings& settings, bool replicatio
 
 constexpr std::size_t read_while_waiting = 64 * 1024;
 
-// Copying so much into the batch at hand is cheaper than one more system call.
-constexpr std::size_t copied_at_most = 16 * 1024;
+// A longer batch is none that the thread's buffer need be ready for.
+constexpr std::size_t longest_batch_kept = 256 * 1024;
 
 // Ids of SHOW CLIENTS, unique in the process.
 std::atomic<std::uint64_t> next_id{1};
@@ -260,9 +260,7 @@ core::byte_view client_session::relay_client(core::byte_view bytes) {
     bytes = bytes.subspan(core_.drop_some(bytes.size()));  // of a message that was cancelled
     if (!borrow(bytes)) return bytes;
   }
-  const core::byte_view rest = relay_to_server(bytes);
-  flush_batch();
-  return rest;
+  return relay_to_server(bytes);
 }
 
 core::byte_view client_session::relay_to_server(core::byte_view bytes) {
@@ -272,22 +270,15 @@ core::byte_view client_session::relay_to_server(core::byte_view bytes) {
     const bool gate_closed = !only_copy && on_.shared.gate.closed();
     const core::client_scan scan =
         only_copy ? core_.scan_copy(bytes) : core_.scan_client(bytes, examine_, gate_closed);
-    const bool replaced = scan.step == core::client_step::replace;
-    if (scan.forward != 0) {
-      forward(bytes.first(scan.forward), replaced);
+    if (scan.forward != 0 || !on_.batch.empty()) {
+      send_batch(bytes.subspan(scan.written, scan.forward - scan.written));
       bytes = bytes.subspan(scan.forward);
+      if (!query_running_ && !core_.pipeline().answered()) {
+        query_running_ = true;
+        query_since_ = on_.poller.now();
+        count_as(metrics::client_state::active);
+      }
     }
-    if (replaced) forward(core_.replacement(), true);
-    if ((scan.forward != 0 || replaced) && !query_running_ && !core_.pipeline().answered()) {
-      query_running_ = true;
-      query_since_ = on_.poller.now();
-      count_as(metrics::client_state::active);
-    }
-    if (replaced) {
-      bytes = bytes.subspan(scan.length);
-      continue;
-    }
-    flush_batch();
     switch (scan.step) {
       case core::client_step::done:
         return {};
@@ -324,7 +315,7 @@ core::byte_view client_session::relay_to_server(core::byte_view bytes) {
         hold(bytes);
         if (phase_ == phase::held) return bytes;
         break;
-      case core::client_step::replace:
+      case core::client_step::flush:
         break;
       case core::client_step::unknown_type:
         end(end_reason::protocol, protocol::sqlstate::protocol_violation,
@@ -339,21 +330,18 @@ core::byte_view client_session::relay_to_server(core::byte_view bytes) {
   return bytes;
 }
 
-// To the server. What stands beside a replaced message goes out with it, in one piece.
-void client_session::forward(core::byte_view bytes, bool in_batch) {
-  metrics_.user->bytes_sent[metrics::side::server].add(bytes.size());
+// What the scan has written, and what goes behind it as it is, to the server.
+void client_session::send_batch(core::byte_view behind) {
   auto& batch = on_.batch;
-  if ((!in_batch && batch.empty()) || bytes.size() > copied_at_most) {
-    flush_batch();
-    return on_.poller.send(server_->channel, bytes);
+  if (batch.empty()) return send_to_server(behind);
+  if (behind.size() <= core::most_copied) {
+    batch.insert(batch.end(), behind.begin(), behind.end());
+    behind = {};
   }
-  batch.insert(batch.end(), bytes.begin(), bytes.end());
-}
-
-void client_session::flush_batch() {
-  if (on_.batch.empty()) return;
-  if (server_ && !ended_) on_.poller.send(server_->channel, on_.batch);
-  on_.batch.clear();
+  send_to_server(batch);
+  batch.clear();
+  if (batch.capacity() > longest_batch_kept) batch = {};
+  if (!behind.empty()) send_to_server(behind);
 }
 
 void client_session::count_as(metrics::client_state state) {

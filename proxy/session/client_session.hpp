@@ -170,8 +170,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void wait_for_cancel();
   void count_pins(pins now);
   void leave_pool();
-  void forward(core::byte_view bytes, bool in_batch);
-  void flush_batch();
+  void send_batch(core::byte_view behind);
 
   void bound_startup_settings();
   void relay_early_bytes();

@@ -14,6 +14,7 @@ namespace {
 // A client of a transaction pool and the server it is lent, without sockets.
 struct shared_relay {
   core::session session;
+  std::vector<std::byte> batch;
   server_statements* on;
   std::string to_server, to_client, pending;
   client_step last = client_step::done;
@@ -21,7 +22,7 @@ struct shared_relay {
 
   shared_relay(statement_registry& registry, server_statements& server, std::size_t most = 500)
       : on(&server) {
-    session.share(registry, std::make_shared<const std::vector<std::string>>(), most);
+    session.share(registry, std::make_shared<const std::vector<std::string>>(), most, batch);
     lend(server);
   }
 
@@ -37,13 +38,13 @@ struct shared_relay {
     std::size_t at = 0;
     for (;;) {
       const client_scan scan = session.scan_client(view(pending).subspan(at), true, false);
-      to_server.append(pending, at, scan.forward);
+      to_server.append(protocol::as_text(batch));
+      batch.clear();
+      to_server.append(pending, at + scan.written, scan.forward - scan.written);
       at += scan.forward;
       last = scan.step;
       why = scan.why;
-      if (scan.step != client_step::replace) break;
-      to_server.append(protocol::as_text(session.replacement()));
-      at += scan.length;
+      if (scan.step != client_step::flush) break;
     }
     pending.erase(0, at);
     return to_server;
