@@ -4,7 +4,8 @@
 
 #include "policies/sql/prefilter.hpp"
 
-#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -20,9 +21,20 @@ struct reading {
   }
 };
 
+inline bool is_ascii(std::string_view text) {
+  constexpr std::uint64_t high_bits = 0x8080808080808080;
+  std::uint64_t seen = 0, eight = 0;
+  for (; text.size() >= sizeof(eight); text.remove_prefix(sizeof(eight))) {
+    std::memcpy(&eight, text.data(), sizeof(eight));
+    seen |= eight;
+  }
+  for (const char c : text) seen |= static_cast<unsigned char>(c);
+  return (seen & high_bits) == 0;
+}
+
 // The same whatever the settings are.
 inline bool is_plain(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return c == '\\' || (c & '\x80') != 0; });
+  return text.find('\\') == std::string_view::npos && is_ascii(text);
 }
 
 }  // namespace tidegate::core

@@ -375,7 +375,7 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           }
           pipeline_.ready(status);
           if (waits_for_results()) results_abandoned();
-          if (follows_statements()) {
+          if (awaits_answers()) {
             settle('Z', before);
             if (status == transaction_status::idle) prepared_.transaction_ended(pipeline_.answered_before());
           }
@@ -416,7 +416,7 @@ server_scan session::scan_server(byte_view bytes, bool stop_when_answered) {
           ++out.errors;
         }
         if (waits_for_results()) tell_result(type, {}, before);
-        if (follows_statements()) settle(type, before);
+        if (awaits_answers()) settle(type, before);
         break;
       }
     }

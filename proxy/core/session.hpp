@@ -141,6 +141,12 @@ struct sharing {
   };
   fifo<close> closes;       // of sql_names, taken out of them already: put back if the server skips them
   bool unfollowed = false;  // something was sent that no other server can be given
+
+  // Answers that are under way decide about statements, here or on the server.
+  bool awaits_answers() const {
+    return !closes.empty() || statements.awaits_answers() ||
+           (on_server != nullptr && on_server->awaits_answers());
+  }
   std::vector<std::pair<std::string, std::string>> reported;  // ParameterStatus, until the driver takes them
 };
 
@@ -276,7 +282,7 @@ class session {
   void write_until(byte_view bytes, std::size_t end);
   std::size_t rename(byte_view bytes, std::size_t at, std::size_t name_end, std::size_t total,
                      std::string_view from, std::string_view to);
-  bool follows_statements() const { return sharing_ || !prepared_.empty(); }
+  bool awaits_answers() const { return !prepared_.empty() || (sharing_ && sharing_->awaits_answers()); }
   void settle(char type, std::uint64_t before);
   sql::session_effects effects_of(std::string_view text) const;
   void prepare_on_server(const shared_statement& statement);

@@ -110,13 +110,14 @@ std::vector<shared_statement_ptr> session::make_room() {
 shared_statement_ptr session::statement_now(std::string_view name) {
   core::sharing& s = *sharing_;
   const auto known = s.statements.find(name);
-  if (!known.statement) return nullptr;
+  if (known.statement == nullptr) return nullptr;
+  const shared_statement_ptr& as_parsed = *known.statement;
   const core::reading* now = reading_now();
-  if (known.statement->reading && (now == nullptr || *known.statement->reading != *now)) return nullptr;
+  if (as_parsed->reading && (now == nullptr || *as_parsed->reading != *now)) return nullptr;
   const std::string meaning = meaning_now();
-  if (known.statement->meaning == meaning) return known.statement;
-  auto statement = s.registry->intern(meaning, known.statement->reading.value_or(reading_),
-                                      known.statement->body, known.statement->effects);
+  if (as_parsed->meaning == meaning) return as_parsed;
+  auto statement =
+      s.registry->intern(meaning, as_parsed->reading.value_or(reading_), as_parsed->body, as_parsed->effects);
   s.statements.replace(name, statement);
   return statement;
 }
@@ -169,7 +170,8 @@ session::shared_as session::share_parse(byte_view bytes, std::size_t at, std::si
     tell_names(parse.text);
     tell_suspects(pipeline_.next_number());
     const core::reading* now = reading_now();
-    s.statements.unnamed_sent(pipeline_.next_number(), now != nullptr ? *now : reading_, body, effects);
+    if (now == nullptr) now = &reading_;
+    s.statements.unnamed_sent(pipeline_.next_number(), is_plain(parse.text) ? nullptr : now, body, effects);
     pipeline_.sent('P');
     return shared_as::recorded;
   }
@@ -246,13 +248,14 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
   }
   const std::string_view written = name;
   name = server_name(name);
-  const auto in_sql = s.sql_names.find(name);
-  if (in_sql != s.sql_names.end()) {
-    // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
-    s.effects |= sql::session_effects::all();
-    if (type == 'C') {
-      s.closes.push_back({pipeline_.next_number(), *in_sql});
-      s.sql_names.erase(in_sql);
+  if (!s.sql_names.empty()) {
+    if (const auto in_sql = s.sql_names.find(name); in_sql != s.sql_names.end()) {
+      // Of SQL's PREPARE, so nobody has looked at what it does; its Close may free the client's server.
+      s.effects |= sql::session_effects::all();
+      if (type == 'C') {
+        s.closes.push_back({pipeline_.next_number(), *in_sql});
+        s.sql_names.erase(in_sql);
+      }
     }
   }
   if (type == 'C') {
@@ -284,9 +287,8 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
       if (is_there) return shared_as::it_is;
       write_until(bytes, at);
       own_message('P', {}, s.statements.unnamed_body());
-      s.statements.unnamed_sent(pipeline_.next_number() - 1,
-                                known.reading != nullptr ? *known.reading : reading_,
-                                s.statements.unnamed_body(), known.effects);
+      s.statements.unnamed_sent(pipeline_.next_number() - 1, known.reading, s.statements.unnamed_body(),
+                                known.effects);
     } else {
       if (s.unnamed_is_ours || known.in_batch) return shared_as::it_is;
       write_until(bytes, at);
@@ -305,38 +307,39 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     return refuse_with(refusal_reason::odd_name);
   if (batch_is_long(at)) return stop_with({at, client_step::flush});
   const std::uint64_t batch = s.statements.batch();
-  shared_statement_ptr statement = known.statement;
+  const shared_statement_ptr* statement = known.statement;
+  shared_statement_ptr as_now;  // in the meaning that it has by now
   const auto renew = [&] {
     renewal_name_ = name;
     return stop_with({at, client_step::renew});
   };
   // What it names is looked for when it is parsed already.
-  if (needs_names(statement->effects)) return refuse_with(refusal_reason::names_first);
-  if (!s.on_server->has(*statement, batch)) {
-    if (statement->reading) {
+  if (needs_names((*statement)->effects)) return refuse_with(refusal_reason::names_first);
+  if (!s.on_server->use(**statement, batch)) {
+    if ((*statement)->reading) {
       const core::reading* now = reading_now();
       if (now == nullptr) return renew();  // it is asked
-      if (*statement->reading != *now) return refuse_with(refusal_reason::other_reading);
+      if (*(*statement)->reading != *now) return refuse_with(refusal_reason::other_reading);
     }
     if (type == 'B' && known.told) return renew();
-    statement = statement_now(name);
-    if (!s.on_server->has(*statement, batch)) {
+    as_now = statement_now(name);
+    statement = &as_now;
+    if (!s.on_server->use(*as_now, batch)) {
       write_until(bytes, at);
-      prepare_on_server(*statement);
-      s.on_server->parse_sent(pipeline_.next_number(), batch, statement);
-      own_message('P', statement->name, statement->body);
+      prepare_on_server(*as_now);
+      s.on_server->parse_sent(pipeline_.next_number(), batch, as_now);
+      own_message('P', as_now->name, as_now->body);
     }
   }
   if (type == 'B' && known.told) {
-    const auto shape = s.on_server->shape(*statement);
+    const auto shape = s.on_server->shape(**statement);
     if (!shape) return renew();
     if (!same_shape(*shape, *known.told)) return refuse_with(refusal_reason::result_changed);
   }
-  s.on_server->used(*statement);
-  const sql::session_effects effects = statement->effects;
+  const sql::session_effects effects = (*statement)->effects;
   if (type == 'B' && may_tell_another_value(effects)) return refuse_with(refusal_reason::sequence_value);
   if (type == 'B') run_with(effects);
-  const std::size_t begin = rename(bytes, at, at + field, total, written, statement->name);
+  const std::size_t begin = rename(bytes, at, at + field, total, written, (*statement)->name);
   if (type == 'B' && !prepared_.empty()) {
     // To be bound again, it must be what the server knows.
     std::vector<std::byte> bound;
@@ -346,7 +349,7 @@ session::shared_as session::share_named(byte_view bytes, std::size_t at, char ty
     }
     prepared_.bind_sent(pipeline_.next_number(), portal, name, bound);
   }
-  if (type == 'D') s.describes.push_back({pipeline_.next_number(), std::string(name), statement});
+  if (type == 'D') s.describes.push_back({pipeline_.next_number(), std::string(name), *statement});
   pipeline_.sent(type);
   return shared_as::recorded;
 }

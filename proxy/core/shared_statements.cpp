@@ -75,16 +75,16 @@ std::vector<statement_registry::statement_row> statement_registry::rows() const 
 
 // ---- on a server ----
 
-bool server_statements::has(const shared_statement& statement, std::uint64_t batch) const {
-  if (const auto sent = latest_.find(statement.id); sent != latest_.end())
-    return sent->second->batch == batch;
-  return by_id_.contains(statement.id);
-}
-
-void server_statements::used(const shared_statement& statement) {
+bool server_statements::use(const shared_statement& statement, std::uint64_t batch) {
+  if (!latest_.empty()) {
+    if (const auto sent = latest_.find(statement.id); sent != latest_.end())
+      return sent->second->batch == batch;
+  }
+  if (!by_use_.empty() && by_use_.front().statement.get() == &statement) return true;
   const auto found = by_id_.find(statement.id);
-  if (found == by_id_.end()) return;
-  if (found->second != by_use_.begin()) by_use_.splice(by_use_.begin(), by_use_, found->second);
+  if (found == by_id_.end()) return false;
+  by_use_.splice(by_use_.begin(), by_use_, found->second);
+  return true;
 }
 
 void server_statements::parse_sent(std::uint64_t number, std::uint64_t batch,
@@ -179,14 +179,16 @@ void server_statements::forget_all() {
 
 client_statements::lookup client_statements::find(std::string_view name) const {
   const std::string_view key = server_name(name);
-  if (const auto ahead = outlooks_.find(key); ahead != outlooks_.end()) {
-    if (ahead->second.batch != batch_) return {answer::in_doubt, nullptr, {}};
-    if (!ahead->second.parsed) return {};
-    return {answer::found, ahead->second.statement, {}};
+  if (!outlooks_.empty()) {
+    if (const auto ahead = outlooks_.find(key); ahead != outlooks_.end()) {
+      if (ahead->second.batch != batch_) return {answer::in_doubt};
+      if (!ahead->second.parsed) return {};
+      return {answer::found, &ahead->second.statement};
+    }
   }
   const auto found = named_.find(key);
   if (found == named_.end()) return {};
-  return {answer::found, found->second.statement, found->second.told};
+  return {answer::found, &found->second.statement, found->second.told};
 }
 
 void client_statements::told(std::string_view name, result_shape shape) {
@@ -230,7 +232,7 @@ void client_statements::parse_sent(std::uint64_t number, std::string_view name,
   add(std::move(e));
 }
 
-void client_statements::unnamed_sent(std::uint64_t number, const core::reading& reading,
+void client_statements::unnamed_sent(std::uint64_t number, const core::reading* reading,
                                      std::span<const std::byte> body, sql::session_effects effects) {
   effect e;
   e.number = number;
@@ -238,7 +240,7 @@ void client_statements::unnamed_sent(std::uint64_t number, const core::reading& 
   e.effects = effects;
   e.body = std::exchange(spare_, {});
   e.body.assign(body.begin(), body.end());
-  if (!is_plain(text_of_body(e.body))) e.reading = reading;
+  if (reading != nullptr) e.reading = *reading;
   add(std::move(e));
 }
 

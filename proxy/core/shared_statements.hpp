@@ -78,9 +78,11 @@ class server_statements {
   }
   std::uint64_t epoch() const { return epoch_; }
 
-  // Sent before in the same batch, or confirmed: a message that names it may be sent now.
-  bool has(const shared_statement& statement, std::uint64_t batch) const;
-  void used(const shared_statement& statement);
+  // Sent before in the same batch, or confirmed: a message that names it may be sent now, which counts as a
+  // use.
+  bool use(const shared_statement& statement, std::uint64_t batch);
+  // Answers that are under way decide what it has.
+  bool awaits_answers() const { return !pending_.empty(); }
 
   void parse_sent(std::uint64_t number, std::uint64_t batch, shared_statement_ptr statement);
   // It was prepared between the client's messages, and returns this.
@@ -130,8 +132,8 @@ class client_statements {
   };
   struct lookup {
     answer is = answer::none;
-    shared_statement_ptr statement;
-    std::optional<result_shape> told;  // what the client knows that it returns
+    const shared_statement_ptr* statement = nullptr;  // found: until the statements change
+    std::optional<result_shape> told = {};            // what the client knows that it returns
   };
   lookup find(std::string_view name) const;
   // The client was told what it returns.
@@ -150,7 +152,8 @@ class client_statements {
   std::span<const std::byte> unnamed_body() const { return unnamed_; }
 
   void parse_sent(std::uint64_t number, std::string_view name, shared_statement_ptr statement);
-  void unnamed_sent(std::uint64_t number, const core::reading& reading, std::span<const std::byte> body,
+  // `reading`: null, the text is plain.
+  void unnamed_sent(std::uint64_t number, const core::reading* reading, std::span<const std::byte> body,
                     sql::session_effects effects);
   void close_sent(std::uint64_t number, std::string_view name);
   void query_sent(std::uint64_t number);  // drops the unnamed statement
@@ -162,6 +165,8 @@ class client_statements {
   void abandoned_before(std::uint64_t number);
 
   std::uint64_t batch() const { return batch_; }
+  // Answers that are under way decide some of them.
+  bool awaits_answers() const { return !pending_.empty(); }
   // Sure only while nothing waits. In the order in which they were prepared.
   std::vector<std::pair<std::string_view, shared_statement_ptr>> named() const;
   bool has_named() const { return !named_.empty() || !outlooks_.empty(); }

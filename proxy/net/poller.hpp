@@ -84,6 +84,8 @@ class channel {
   // before it tells a handler that a peer has ended or closes.
   std::size_t unsent() const { return unsent_.size() - unsent_begin_; }
   bool broken() const { return broken_; }
+  // As set_reading() said last.
+  bool reading() const { return reading_; }
   // Whose events these are from now on. Only the thread of the poller that has it.
   void set_handler(channel_handler& handler) { handler_ = &handler; }
   const released_stream& stream() const { return stream_; }

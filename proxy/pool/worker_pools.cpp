@@ -126,7 +126,7 @@ void worker_pools::give_back(part& of, pooled_server_ptr server) {
   if (server->close_needed || closed_ || server->channel.broken() || replace_now(of, *server, of.used))
     return discard(of, std::move(server));
   take_from_share(of, *server);
-  on_.poller.set_reading(server->channel, true);
+  if (!server->channel.reading()) on_.poller.set_reading(server->channel, true);
   put_idle(of, std::move(server));
   if (of.pool->queue.waiting() != 0) serve(of);
 }

@@ -240,7 +240,7 @@ void client_session::from_client(core::byte_view bytes) {
     client_pending_.insert(client_pending_.end(), bytes.begin(), bytes.end());
     if (client_pending_.size() >= client_needed_) relay_pending();
   }
-  if (lent_) give_back_if_free();
+  if (lent_ && core_.pipeline().at_rest()) give_back_if_free();
   update_reading();
 }
 
@@ -521,8 +521,8 @@ void client_session::from_server(core::byte_view bytes) {
     relay_pending();
     if (client_read_ended_ && !ended_) client_has_ended();
   }
-  run_owed();
-  if (lent_) give_back_if_free();
+  if (!owed_.empty()) run_owed();
+  if (lent_ && core_.pipeline().at_rest()) give_back_if_free();
   update_reading();
 }
 
@@ -571,10 +571,11 @@ void client_session::update_reading() {
   const bool waits = phase_ == phase::waiting && client_pending_.size() < read_while_waiting;
   const bool relays = phase_ == phase::relaying || phase_ == phase::answering || wants_client_ || waits;
   const bool server_takes = !server_ || server_->channel.unsent() == 0;
-  on_.poller.set_reading(client_, relays && server_takes && !waits_for_answers_ && !core_.pipeline_full());
-  if (server_)
-    on_.poller.set_reading(server_->channel,
-                           client_.unsent() == 0 && inbox_.size() - inbox_begin_ < inbox_bound);
+  const bool read_client = relays && server_takes && !waits_for_answers_ && !core_.pipeline_full();
+  if (read_client != client_.reading()) on_.poller.set_reading(client_, read_client);
+  if (!server_) return;
+  const bool read_server = client_.unsent() == 0 && inbox_.size() - inbox_begin_ < inbox_bound;
+  if (read_server != server_->channel.reading()) on_.poller.set_reading(server_->channel, read_server);
 }
 
 // ---- the end ----

@@ -310,7 +310,8 @@ boost::asio::awaitable<std::optional<own_answer>> put_names_on_server(client_ses
       return;
     }
     for (const std::string& name : *mentioned) {
-      if (const auto found = sharing.statements.find(name); found.statement) visit(name, *found.statement);
+      if (const auto found = sharing.statements.find(name); found.statement != nullptr)
+        visit(name, **found.statement);
     }
   };
   bool names_more = false;  // they may name any in turn
