@@ -1,5 +1,6 @@
 #include "policies/sql/session_effects.hpp"
 
+#include "policies/sql/classifier.hpp"
 #include "policies/sql/lexer.hpp"
 #include "policies/sql/token_list.hpp"
 
@@ -13,11 +14,6 @@ using enum session_effect;
 
 bool starts_folded(std::string_view text, std::string_view lower) {
   return text.size() >= lower.size() && equals_folded(text.substr(0, lower.size()), lower);
-}
-
-bool has_high_byte(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return (static_cast<unsigned char>(c) & 0x80) != 0; });
 }
 
 // Of a word wherever it stands. Most words are told apart by their first letter.
@@ -131,18 +127,47 @@ bool drops_at_most(std::string_view text) {
   return true;
 }
 
+// Of a word that may be a name, in quotes or not.
+session_effects of_name(std::string_view name, std::span<const std::string> listed) {
+  session_effects found = of_word(name);
+  for (const std::string& each : listed) {
+    if (equals_folded(name, each)) found |= unmovable;
+  }
+  return found;
+}
+
+session_effects of_string(std::string_view spelling) {
+  return mentions_prefix(spelling, "pg_temp") ? temporary_objects : session_effects{};  // of search_path
+}
+
+// Hears of the words of a harmless text, which sets nothing.
+struct effects_listener {
+  std::span<const std::string> listed;
+  session_effects found = {};
+
+  void first_word(std::string_view word) { found |= of_first_word(word); }
+  void word(std::string_view word) { found |= of_name(word, listed); }
+  void quoted_identifier(std::string_view name) {
+    if (!name.empty()) found |= of_name(name, listed);
+  }
+  void string(std::string_view spelling) { found |= of_string(spelling); }
+};
+
 }  // namespace
+
+assessment assess(std::string_view text, lexical_settings settings_of_text,
+                  std::span<const std::string> listed) {
+  effects_listener listener{listed};
+  if (classify(text, settings_of_text, listener) == suspicion::suspicious)
+    return {suspicion::suspicious, effects_of(text, settings_of_text, listed)};
+  if (listener.found.has(statement_names) && !drops_at_most(text)) listener.found |= statement_texts;
+  return {suspicion::harmless, listener.found};
+}
 
 session_effects effects_of(std::string_view text, lexical_settings settings_of_text,
                            std::span<const std::string> listed) {
   if (!settings_of_text.ascii_safe_encoding && has_high_byte(text)) return session_effects::all();
   session_effects found;
-  const auto of_name = [&](std::string_view name) {
-    found |= of_word(name);
-    for (const std::string& each : listed) {
-      if (equals_folded(name, each)) found |= unmovable;
-    }
-  };
   lexer tokens(text);
   bool begins = true;      // the next word is the first of its statement
   bool after_set = false;  // … and SET was
@@ -164,17 +189,17 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
           after_set = equals_folded(spelling, "set");
           if (!after_set) found |= of_first_word(spelling);
         }
-        of_name(spelling);
+        found |= of_name(spelling, listed);
         break;
       case token_kind::quoted_identifier:
         if (after_set) found |= settings;
         after_set = false;
-        if (spelling.size() > 2) of_name(spelling.substr(1, spelling.size() - 2));
+        if (spelling.size() > 2) found |= of_name(spelling.substr(1, spelling.size() - 2), listed);
         break;
       case token_kind::string:
       case token_kind::bit_string:
         if (t.backslash && !settings_of_text.standard_conforming_strings) return session_effects::all();
-        if (mentions_prefix(spelling, "pg_temp")) found |= temporary_objects;  // of search_path
+        found |= of_string(spelling);
         break;
       case token_kind::odd:
       case token_kind::unicode_identifier:
@@ -183,7 +208,7 @@ session_effects effects_of(std::string_view text, lexical_settings settings_of_t
       default:
         break;
     }
-    begins = spelling == ";";
+    begins = spelling == ";" || (begins && spelling == "(");
   }
   if (found.has(statement_names) && !drops_at_most(text)) found |= statement_texts;
   return found;

@@ -71,6 +71,13 @@ constexpr session_effects operator|(session_effect a, session_effect b) {
 session_effects effects_of(std::string_view text, lexical_settings settings,
                            std::span<const std::string> listed = {});
 
+// classify() and effects_of() in one pass, where the text is harmless.
+struct assessment {
+  suspicion is = suspicion::harmless;
+  session_effects effects;
+};
+assessment assess(std::string_view text, lexical_settings settings, std::span<const std::string> listed = {});
+
 // Names of customised settings (with a dot) that the text may set: behind SET and RESET, as the first
 // argument of set_config(), and every dotted name within $$. Lower case. No view of the server shows these.
 // Appends what is new; false when there are more than `most`, or when a name is not written there.

@@ -4,15 +4,6 @@
 
 namespace tidegate::sql {
 
-bool equals_folded(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) != lower[i]) return false;
-  }
-  return true;
-}
-
 token_list::token_list(std::string_view text, text_range range, bool backslashes_escape)
     : text_(text.substr(0, static_cast<std::size_t>(range.end))) {
   lexer words(text_, backslashes_escape);

@@ -13,8 +13,16 @@
 
 namespace tidegate::sql {
 
-// Equal without regard to the case of ASCII letters; `lower` is lower case.
-bool equals_folded(std::string_view text, std::string_view lower);
+// Equal without regard to the case of ASCII letters; `lower` is lower case. Most that are compared are of
+// another length.
+inline bool equals_folded(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) != lower[i]) return false;
+  }
+  return true;
+}
 
 class token_list {
  public:

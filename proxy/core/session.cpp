@@ -199,17 +199,21 @@ bool session::track(char type, byte_view message, bool examine) {
   switch (type) {
     case 'Q': {
       const message_text query = text_of(message);
-      if (!inert && query.valid) tell_names(query.text);
-      bool names_statements = false;
-      if (sharing_ && !inert && query.valid) {
-        const sql::session_effects effects = effects_of(query.text);
-        if (may_tell_another_value(effects)) {
+      const bool looked_at = !inert && query.valid;
+      if (looked_at) tell_names(query.text);
+      sql::suspicion is = sql::suspicion::harmless;
+      if (looked_at && sharing_) {
+        const sql::assessment found = assess(query.text);
+        if (may_tell_another_value(found.effects)) {
           refused_ = refusal_reason::sequence_value;
           return true;
         }
-        names_statements = note_effects(effects, query.text);
+        if (note_effects(found.effects, query.text)) return true;
+        is = found.is;
+      } else if (looked_at) {
+        is = sql::classify(query.text, lexical_now());
       }
-      if (names_statements || (examine && !inert && query.valid && suspicious(query.text))) return true;
+      if (looked_at && examine && suspicious(query.text, is)) return true;
       if (!inert && !prepared_.empty()) prepared_.query_sent(pipeline_.next_number());
       if (!inert && sharing_) sharing_->statements.query_sent(pipeline_.next_number());
       break;
@@ -218,7 +222,7 @@ bool session::track(char type, byte_view message, bool examine) {
       const message_text parse = text_of(message);
       if (inert || !parse.valid) break;
       tell_names(parse.text);
-      const bool doubted = suspicious_when_it_runs(parse.text);
+      const bool doubted = suspicious_when_it_runs(parse.text, sql::classify(parse.text, lexical_now()));
       if (doubted && (prepared_.bytes() + parse.text.size() > limits_.suspect_bytes || !is_plain(parse.name)))
         return true;
       if (doubted && reading_in_doubt(parse.text)) {
@@ -272,22 +276,23 @@ void session::forwarded(byte_view message) {
   pipeline_.sent(type);
 }
 
-bool session::suspicious(std::string_view text) const {
-  const sql::lexical_settings lexical = lexical_now();
-  if (sql::classify(text, lexical) == sql::suspicion::suspicious) {
+// A text that sql::classify has called `is`.
+bool session::suspicious(std::string_view text, sql::suspicion is) const {
+  if (is == sql::suspicion::suspicious) {
     // Commands of a walsender are no SQL; a database walsender understands both.
     return !limits_.replication || !sql::is_replication_command(text);
   }
+  if (prepared_.empty()) return false;
   // SQL's EXECUTE reaches statements prepared by the protocol, and FETCH its portals, which may be anything.
   static constexpr std::string_view execute[] = {"execute"}, fetch[] = {"fetch", "move"};
-  return !prepared_.empty() &&
-         ((prepared_.has_named_statements() && sql::mentions_any(text, lexical, execute)) ||
-          (prepared_.has_named_portals() && sql::mentions_any(text, lexical, fetch)));
+  const sql::lexical_settings lexical = lexical_now();
+  return (prepared_.has_named_statements() && sql::mentions_any(text, lexical, execute)) ||
+         (prepared_.has_named_portals() && sql::mentions_any(text, lexical, fetch));
 }
 
 // A text that is prepared may run when there is more to reach than now.
-bool session::suspicious_when_it_runs(std::string_view text) const {
-  return suspicious(text) || sql::reaches_prepared(text);
+bool session::suspicious_when_it_runs(std::string_view text, sql::suspicion is) const {
+  return suspicious(text, is) || sql::reaches_prepared(text);
 }
 
 const reading* session::reading_now() const {

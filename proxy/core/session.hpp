@@ -263,8 +263,8 @@ class session {
   bool waits_for_results() const { return told_.waits() || (sharing_ && !sharing_->describes.empty()); }
   void results_abandoned();
   void tell_result(char type, byte_view message, std::uint64_t before);
-  bool suspicious(std::string_view text) const;
-  bool suspicious_when_it_runs(std::string_view text) const;
+  bool suspicious(std::string_view text, sql::suspicion is) const;
+  bool suspicious_when_it_runs(std::string_view text, sql::suspicion is) const;
   sql::lexical_settings lexical_now() const;
   bool track(char type, byte_view message, bool examine);  // true: intercept
   suspect keep(std::string_view text) const;               // to be judged when it runs; before it is sent
@@ -284,7 +284,7 @@ class session {
                      std::string_view from, std::string_view to);
   bool awaits_answers() const { return !prepared_.empty() || (sharing_ && sharing_->awaits_answers()); }
   void settle(char type, std::uint64_t before);
-  sql::session_effects effects_of(std::string_view text) const;
+  sql::assessment assess(std::string_view text) const;
   void prepare_on_server(const shared_statement& statement);
   void collect_settings(sql::session_effects effects, std::string_view text);
   void own_message(char type, std::string_view name, byte_view body);

@@ -48,8 +48,8 @@ void session::collect_settings(sql::session_effects effects, std::string_view te
     sharing_->unfollowed = true;
 }
 
-sql::session_effects session::effects_of(std::string_view text) const {
-  return sql::effects_of(text, lexical_now(), *sharing_->listed_functions);
+sql::assessment session::assess(std::string_view text) const {
+  return sql::assess(text, lexical_now(), *sharing_->listed_functions);
 }
 
 // Of the client's statements on the server, under its own names, where they are not yet.
@@ -149,9 +149,9 @@ session::shared_as session::share_parse(byte_view bytes, std::size_t at, std::si
     stop = why;
     return shared_as::stopped;
   };
-  const sql::session_effects effects = effects_of(parse.text);
-  const bool doubted =
-      effects.has(sql::session_effect::statement_names) || (examine && suspicious_when_it_runs(parse.text));
+  const auto [is, effects] = assess(parse.text);
+  const bool doubted = effects.has(sql::session_effect::statement_names) ||
+                       (examine && suspicious_when_it_runs(parse.text, is));
   if (doubted && (prepared_.bytes() + parse.text.size() > limits_.suspect_bytes || !is_plain(parse.name)))
     return stop_with({at, client_step::intercept, message.size()});
   if (doubted && reading_in_doubt(parse.text))

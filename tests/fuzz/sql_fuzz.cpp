@@ -4,6 +4,7 @@
 #include "policies/sql/normalise.hpp"
 #include "policies/sql/parse.hpp"
 #include "policies/sql/prefilter.hpp"
+#include "policies/sql/session_effects.hpp"
 #include "tests/fuzz/fuzzing.hpp"
 #include "tests/support/harmless_oracle.hpp"
 
@@ -30,6 +31,8 @@ void check(std::string_view text, bool conforming) {
   check_ranges(text, parse(text, {.standard_conforming_strings = conforming}));
   if (classify(text, settings) == suspicion::harmless)
     fuzzing::require(is_harmless_to_the_parser(text, conforming), "what is called harmless is harmless");
+  fuzzing::require(assess(text, settings).effects == effects_of(text, settings),
+                   "one pass finds what two find");
   constexpr std::string_view names[] = {"t", "orders"};
   (void)mentions_any(text, settings, names);
   fuzzing::require(normalise(text, settings, 64).size() <= 64, "a normal form keeps its limit");

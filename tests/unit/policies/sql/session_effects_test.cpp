@@ -1,5 +1,11 @@
 #include "policies/sql/session_effects.hpp"
 
+#include "tests/unit/policies/sql/sql_cases.hpp"
+
+#include <random>
+#include <string>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +19,38 @@ using testing::IsEmpty;
 const session_effects none;
 
 session_effects of(std::string_view text, lexical_settings settings = {}) {
-  return effects_of(text, settings);
+  const session_effects found = effects_of(text, settings);
+  EXPECT_EQ(assess(text, settings).effects, found) << text;
+  return found;
+}
+
+TEST(session_effects, one_pass_finds_what_two_find) {
+  const std::vector<std::string> listed = {"set_tenant"};
+  const auto check = [&](const std::string& text) {
+    for (const bool conforming : {true, false}) {
+      const lexical_settings settings{.standard_conforming_strings = conforming};
+      const assessment found = assess(text, settings, listed);
+      EXPECT_EQ(found.is, classify(text, settings)) << text;
+      EXPECT_EQ(found.effects, effects_of(text, settings, listed)) << text;
+    }
+  };
+  for (const char* file : {"harmless.txt", "suspicious.txt"}) {
+    for (const std::string& text : read_cases(file)) check(text);
+  }
+  const std::vector<std::string> pieces = {
+      "select",      "with",        "insert",      "into",       "update",     "close",      "copy",
+      "(",           ")",           ";",           ",",          "'pg_temp'",  "'a\\'",      "E'pg_temp'",
+      "\"currval\"", "\"\"",        "nextval",     "set_config", "deallocate", "execute",    "pg_advisory_x",
+      "hold",        "temp",        "set_tenant",  "-- call\n",  "/* ; */",    "1.5e3",      "$$temp$$",
+      "U&'x'",       "dblink_exec", "pg_settings", "begin",      "set",        "b'pg_temp'", "N'x'",
+      "pg_temp_1.t"};
+  std::mt19937 random(4711);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (unsigned left = random() % 9; left != 0; --left)
+      text += pieces[random() % pieces.size()] + (random() % 8 == 0 ? "" : " ");
+    check(text);
+  }
 }
 
 TEST(session_effects, ordinary_work_leaves_nothing) {
