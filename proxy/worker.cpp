@@ -339,11 +339,10 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client& client,
   const auto wait_until =
       clock::now() +
       (settings.timeouts.query_wait.count() != 0 ? settings.timeouts.query_wait : std::chrono::hours(24));
-  boost::asio::steady_timer retry(context_);
   while (std::holds_alternative<admission::refusal>(entered) &&
          std::get<admission::refusal>(entered) == admission::refusal::pool_full &&
          clock::now() < wait_until && !draining_) {
-    retry.expires_after(std::chrono::milliseconds(10));
+    boost::asio::steady_timer retry(context_, std::chrono::milliseconds(10));
     co_await retry.async_wait(boost::asio::use_awaitable);
     entered = places_.enter(settings, client.database, client.user);
   }

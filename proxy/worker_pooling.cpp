@@ -127,8 +127,8 @@ boost::asio::awaitable<void> worker::join_pool(session::accepted_client& client,
     co_return co_await session::refuse(client.channel, sqlstate::cannot_connect_now,
                                        "the gateway is shutting down", {}, say);
   }
-  if (known->greeting != pool->greeting()) {
-    set_greeting(*known, pool->greeting(), client.application_name);
+  if (pool::value_set greeting = pool->greeting(); known->greeting != greeting) {
+    set_greeting(*known, std::move(greeting), client.application_name);
     known_logins_.remember(std::move(key), known);
   }
 

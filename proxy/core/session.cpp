@@ -530,13 +530,21 @@ void session::watch(new_relations& relations, std::string database, std::string 
 }
 
 void session::server_parameter(std::string_view name, std::string_view value) {
-  if (name == "standard_conforming_strings") {
-    reading_.lexical.standard_conforming_strings = value == "on";
-  } else if (name == "client_encoding") {
-    reading_.client_encoding = value;
-    reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(value);
-  } else if (name == "application_name") {
-    application_name_ = value;
+  // A login brings a dozen, most of which say nothing here.
+  switch (name.empty() ? '\0' : name.front()) {
+    case 's':
+      if (name == "standard_conforming_strings") reading_.lexical.standard_conforming_strings = value == "on";
+      break;
+    case 'c':
+      if (name != "client_encoding" || value == reading_.client_encoding) break;
+      reading_.client_encoding = value;
+      reading_.lexical.ascii_safe_encoding = sql::is_ascii_safe(value);
+      break;
+    case 'a':
+      if (name == "application_name") application_name_ = value;
+      break;
+    default:
+      break;
   }
   if (!sharing_) return;
   auto& reported = sharing_->reported;

@@ -61,6 +61,7 @@ bool asks_for_physical_replication(std::string_view value) {
          lower == "on" || lower == "1";
 }
 
+// The steps of a handshake, in their order, and what they leave to the next.
 class client_handshake {
  public:
   client_handshake(net::stream client, std::shared_ptr<const handshake_environment> environment,
@@ -71,45 +72,12 @@ class client_handshake {
   client_handshake(const client_handshake&) = delete;
   client_handshake& operator=(const client_handshake&) = delete;
 
-  asio::awaitable<handshake_outcome> run() {
-    handshake_failure failure;
-    if (auto failed = co_await begin()) {
-      failure = std::move(*failed);
-    } else if (is_cancel_) {
-      co_return cancel_request{std::move(client_.channel), cancel_pid_, std::move(cancel_key_)};
-    } else if (auto refused = co_await log_in()) {
-      failure = std::move(*refused);
-    } else {
-      co_return std::move(client_);
-    }
-    failure.peer = channel().transport().peer();
-    failure.user = client_.user;
-    co_await tell(failure);
-    channel().transport().close();
-    co_return failure;
-  }
-
- private:
   using outcome = std::optional<handshake_failure>;
 
-  net::message_stream& channel() { return client_.channel; }
-  const config::listen_tls_settings& tls_settings() const {
-    return environment_->settings->listen[environment_->listen_index].tls;
-  }
-  bool offers_tls() { return environment_->tls && !channel().transport().peer().is_unix; }
-
-  asio::awaitable<void> tell(const handshake_failure& failure) {
-    if (failure.sqlstate.empty()) co_return;
-    if (failure.why == reason::authentication && !until_.expired()) {
-      // Guessing is no faster than this, however many the machine could check.
-      asio::steady_timer pause(channel().transport().get_executor(), environment_->failure_delay);
-      const net::deadline::interruption interruption(until_, [&pause] { pause.cancel(); });
-      co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-    }
-    // A client that was too slow is told so, but not waited for.
-    net::deadline last_word(channel().transport().get_executor(), std::chrono::milliseconds(100));
-    co_await channel().write(fatal(failure.sqlstate, failure.message, {}),
-                             until_.expired() ? last_word : until_);
+  accepted_client& client() { return client_; }
+  bool is_cancel() const { return is_cancel_; }
+  cancel_request take_cancel_request() {
+    return {std::move(client_.channel), cancel_pid_, std::move(cancel_key_)};
   }
 
   // Up to the packet that says what the client wants.
@@ -174,8 +142,62 @@ class client_handshake {
         co_return fail(reason::violation, sqlstate::feature_not_supported,
                        "unsupported frontend protocol " + std::to_string(unknown->version.major) + "." +
                            std::to_string(unknown->version.minor) + ": server supports 3.0 to 3.2");
-      co_return co_await on_startup(std::get<protocol::startup_message>(*decoded));
+      const auto& startup = std::get<protocol::startup_message>(*decoded);
+      take_over(startup);
+      if (startup.version <= protocol::protocol_3_2 && startup.protocol_options().empty())
+        co_return std::nullopt;
+      co_return co_await negotiate(startup);
     }
+  }
+
+  // Who it is.
+  asio::awaitable<outcome> log_in() {
+    if (client_.user.empty())
+      co_return fail(reason::violation, sqlstate::invalid_authorization_specification,
+                     "no PostgreSQL user name specified in startup packet");
+    if (auto failure = check_tls()) co_return failure;
+    const connection_facts facts{channel().transport().peer(), channel().transport().is_tls(),
+                                 is_physical_replication_, client_.database, client_.user};
+    const config::auth_rule* rule = find_rule(environment_->settings->auth.rules, facts);
+    if (rule == nullptr)
+      co_return fail(reason::not_allowed, sqlstate::invalid_authorization_specification,
+                     "no rule of auth.rules allows user \"" + client_.user + "\" from " + facts.peer.host() +
+                         " to database \"" + client_.database + "\", " +
+                         (facts.is_tls ? "with TLS" : "without TLS"));
+    if (auto failure = check_certificate_name(*rule)) co_return failure;
+    client_authentication authentication(client_, *environment_, until_);
+    auto failure = co_await authentication.run(*rule);
+    if (failure) failure->method = rule->method;
+    co_return failure;
+  }
+
+  // The client is told of the failure, and goes.
+  asio::awaitable<void> end(handshake_failure& failure) {
+    failure.peer = channel().transport().peer();
+    failure.user = client_.user;
+    co_await tell(failure);
+    channel().transport().close();
+  }
+
+ private:
+  net::message_stream& channel() { return client_.channel; }
+  const config::listen_tls_settings& tls_settings() const {
+    return environment_->settings->listen[environment_->listen_index].tls;
+  }
+  bool offers_tls() { return environment_->tls && !channel().transport().peer().is_unix; }
+
+  asio::awaitable<void> tell(const handshake_failure& failure) {
+    if (failure.sqlstate.empty()) co_return;
+    if (failure.why == reason::authentication && !until_.expired()) {
+      // Guessing is no faster than this, however many the machine could check.
+      asio::steady_timer pause(channel().transport().get_executor(), environment_->failure_delay);
+      const net::deadline::interruption interruption(until_, [&pause] { pause.cancel(); });
+      co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    // A client that was too slow is told so, but not waited for.
+    net::deadline last_word(channel().transport().get_executor(), std::chrono::milliseconds(100));
+    co_await channel().write(fatal(failure.sqlstate, failure.message, {}),
+                             until_.expired() ? last_word : until_);
   }
 
   static handshake_failure asked_again(const std::string& what) {
@@ -208,8 +230,7 @@ class client_handshake {
                    failure.why);
   }
 
-  // Takes over the names and the other parameters, and says which version of the protocol it will be.
-  asio::awaitable<outcome> on_startup(const protocol::startup_message& startup) {
+  void take_over(const protocol::startup_message& startup) {
     client_.user = cut_name(startup.user());
     client_.database = cut_name(startup.database());
     for (const auto& [name, value] : startup.parameters) {
@@ -220,34 +241,15 @@ class client_handshake {
       client_.parameters.push_back({std::string(name), std::string(value)});
     }
     client_.version = std::min(startup.version, protocol::protocol_3_2);
-    std::vector<std::string_view> unknown_options = startup.protocol_options();
-    if (startup.version > protocol::protocol_3_2 || !unknown_options.empty()) {
-      protocol::byte_buffer out;
-      protocol::writer to(out);
-      encode(to, protocol::negotiate_protocol_version{client_.version, std::move(unknown_options)});
-      if (const auto ec = co_await channel().write(out, until_)) co_return lost(ec);
-    }
-    co_return std::nullopt;
   }
 
-  asio::awaitable<outcome> log_in() {
-    if (client_.user.empty())
-      co_return fail(reason::violation, sqlstate::invalid_authorization_specification,
-                     "no PostgreSQL user name specified in startup packet");
-    if (auto failure = check_tls()) co_return failure;
-    const connection_facts facts{channel().transport().peer(), channel().transport().is_tls(),
-                                 is_physical_replication_, client_.database, client_.user};
-    const config::auth_rule* rule = find_rule(environment_->settings->auth.rules, facts);
-    if (rule == nullptr)
-      co_return fail(reason::not_allowed, sqlstate::invalid_authorization_specification,
-                     "no rule of auth.rules allows user \"" + client_.user + "\" from " + facts.peer.host() +
-                         " to database \"" + client_.database + "\", " +
-                         (facts.is_tls ? "with TLS" : "without TLS"));
-    if (auto failure = check_certificate_name(*rule)) co_return failure;
-    client_authentication authentication(client_, *environment_, until_);
-    auto failure = co_await authentication.run(*rule);
-    if (failure) failure->method = rule->method;
-    co_return failure;
+  // Says which version of the protocol it will be, and which options are not known.
+  asio::awaitable<outcome> negotiate(const protocol::startup_message& startup) {
+    protocol::byte_buffer out;
+    protocol::writer to(out);
+    encode(to, protocol::negotiate_protocol_version{client_.version, startup.protocol_options()});
+    if (const auto ec = co_await channel().write(out, until_)) co_return lost(ec);
+    co_return std::nullopt;
   }
 
   outcome check_tls() {
@@ -293,7 +295,12 @@ asio::awaitable<handshake_outcome> shake_hands(net::stream client,
                                                std::shared_ptr<const handshake_environment> environment,
                                                net::deadline& until) {
   client_handshake one(std::move(client), std::move(environment), until);
-  co_return co_await one.run();
+  auto failure = co_await one.begin();
+  if (!failure && one.is_cancel()) co_return one.take_cancel_request();
+  if (!failure) failure = co_await one.log_in();
+  if (!failure) co_return std::move(one.client());
+  co_await one.end(*failure);
+  co_return std::move(*failure);
 }
 
 asio::awaitable<void> refuse(net::message_stream& client, std::string_view state, std::string_view message,
