@@ -135,6 +135,11 @@ class gatherer {
   void of(const sql::copy& statement) {
     if (statement.body) of(*statement.body);
   }
+  void of(const sql::other_statement& statement) {
+    if (statement.node != "AlterSeqStmt") return;
+    for (const auto& each : statement.relations) relation(each);
+  }
+
   void of(const sql::query& statement) {
     for (const auto& change : statement.whole_changes) relation(change.relation);
   }

@@ -308,6 +308,11 @@ void of(const sql::on_relation& statement, lock_list& locks) {
     locks.add(statement.relation, access_exclusive);
 }
 
+void of(const sql::other_statement& statement, lock_list& locks) {
+  if (statement.node != "AlterSeqStmt") return;
+  for (const auto& sequence : statement.relations) locks.add(sequence, share_row_exclusive);
+}
+
 void of(const sql::publication_change& statement, lock_list& locks) {
   for (const auto& relation : statement.relations) locks.add(relation, share_update_exclusive);
 }
@@ -347,7 +352,6 @@ lock_level lock_of(const sql::alter_command& command) {
 lock_level lock_of(const sql::alter_table& statement) {
   lock_level strongest = none;
   for (const auto& command : statement.commands) strongest = std::max(strongest, lock_of(command));
-  if (statement.kind == sql::object_kind::sequence) strongest = std::min(strongest, share_row_exclusive);
   return strongest;
 }
 

@@ -76,6 +76,12 @@ subject subject_of(const rule_input& input, const sql::qualified_name& written) 
   return s;
 }
 
+bool is_its_own(const rule_input& input, const subject& subject) {
+  if (input.history.created(*subject.written)) return true;
+  const auto* facts = subject.facts;
+  return facts && (facts->new_in_transaction || facts->fresh || facts->persistence == 't');
+}
+
 std::string altered::column_sql() const {
   return sql::quote_identifier(command->column && !command->column->name.empty() ? command->column->name
                                                                                  : command->name);

@@ -25,6 +25,10 @@ struct subject {
 // Views stay valid as long as the input of the rule.
 subject subject_of(const rule_input& input, const sql::qualified_name& written);
 
+// Made by this transaction, or by this user and untouched by others, or temporary: nobody else can be in its
+// way. The engine exempts such relations by itself, advice and what the server refuses apart.
+bool is_its_own(const rule_input& input, const subject& subject);
+
 // A subcommand of ALTER TABLE with the table and, where it names one that exists, the column.
 struct altered {
   subject table;

@@ -79,6 +79,9 @@ class recorder {
       alter(*altered);
     else if (const auto* domain = statement.as<sql::alter_domain>())
       alter_domain(*domain);
+    else if (const auto* about = statement.as<sql::on_relation>();
+             about && about->kind == sql::object_kind::policy && about->verb == sql::on_relation_verb::create)
+      push(kind::created_policy, about->relation, about->name);
     else if (const auto* query = statement.as<sql::query>())
       for (const auto& target : query->targets) push(kind::wrote_rows, target);
     else if (const auto* copy = statement.as<sql::copy>(); copy && copy->from && copy->relation)
@@ -284,6 +287,12 @@ bool transaction_history::added_not_valid(const sql::qualified_name& relation,
 bool transaction_history::created_object(const sql::qualified_name& type_or_function) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const entry& e) {
     return e.what == kind::created_object && e.relation == type_or_function;
+  });
+}
+
+bool transaction_history::created_policy(const sql::qualified_name& relation) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const entry& e) {
+    return e.what == kind::created_policy && e.relation == relation;
   });
 }
 

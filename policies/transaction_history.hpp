@@ -24,6 +24,7 @@ class transaction_history {
       strong_lock,
       not_valid_constraint,
       added_enum_value,
+      created_policy,
       wrote_rows,
       savepoint,
       began
@@ -51,6 +52,7 @@ class transaction_history {
   bool created_temporary(const sql::qualified_name& relation) const;
   bool added_not_valid(const sql::qualified_name& relation, std::string_view constraint) const;
   bool created_object(const sql::qualified_name& type_or_function) const;
+  bool created_policy(const sql::qualified_name& relation) const;
   bool has_strong_lock() const;
   bool has_strong_lock_on_other(const sql::qualified_name& relation) const;
   bool in_transaction() const { return open_; }  // from the text alone: BEGIN was seen

@@ -41,6 +41,7 @@ std::string read_role(tree_node role_spec);
 std::optional<std::string> constant_value(tree_node node);     // of an A_Const, possibly cast
 bool option_is_on(tree_node def_elem);                         // (VERBOSE), (VERBOSE true), (FULL 0)
 tree_node find_option(tree_node list, std::string_view name);  // a DefElem of the list
+std::vector<storage_option> read_options(tree_node list);      // of DefElem nodes: SET (…), WITH (…)
 object_kind object_kind_of(std::string_view parser_name);      // "OBJECT_TABLE"
 
 // Expressions (expression.cpp). `from` and `end` are the tokens that spell it.

@@ -9,6 +9,7 @@ struct kind_of_action {
   std::string_view parser_name;
   alter_action action;
   bool all = false;
+  bool user_only = false;
 };
 
 constexpr kind_of_action actions[] = {
@@ -43,10 +44,10 @@ constexpr kind_of_action actions[] = {
     {"AT_EnableAlwaysTrig", alter_action::enable_trigger},
     {"AT_EnableReplicaTrig", alter_action::enable_trigger},
     {"AT_EnableTrigAll", alter_action::enable_trigger, true},
-    {"AT_EnableTrigUser", alter_action::enable_trigger, true},
+    {"AT_EnableTrigUser", alter_action::enable_trigger, true, true},
     {"AT_DisableTrig", alter_action::disable_trigger},
     {"AT_DisableTrigAll", alter_action::disable_trigger, true},
-    {"AT_DisableTrigUser", alter_action::disable_trigger, true},
+    {"AT_DisableTrigUser", alter_action::disable_trigger, true, true},
     {"AT_EnableRule", alter_action::enable_rule},
     {"AT_EnableAlwaysRule", alter_action::enable_rule},
     {"AT_EnableReplicaRule", alter_action::enable_rule},
@@ -65,31 +66,6 @@ constexpr kind_of_action actions[] = {
     {"AT_DetachPartition", alter_action::detach_partition},
     {"AT_DetachPartitionFinalize", alter_action::detach_partition_finalize},
 };
-
-std::vector<storage_option> read_options(tree_node list) {
-  std::vector<storage_option> options;
-  for (const tree_node item : list) {
-    const tree_node option = item.as("DefElem");
-    const tree_node argument = option["arg"];
-    std::string value = "true";  // SET (autovacuum_enabled)
-    if (const tree_node text = argument.as("String")) {
-      value = text["sval"].string();
-    } else if (const tree_node number = argument.as("Integer")) {
-      value = std::to_string(number["ival"].integer());
-    } else if (const tree_node number_text = argument.as("Float")) {
-      value = number_text["fval"].string();
-    } else if (const tree_node truth = argument.as("Boolean")) {
-      value = truth["boolval"].boolean() ? "true" : "false";
-    } else if (const tree_node word = argument.as("TypeName")) {
-      const auto parts = read_strings(word["names"]);  // SET (a = word) is read as a type
-      value = parts.empty() ? std::string{} : parts.back();
-    }
-    std::string name = option["defname"].string();
-    if (const std::string space = option["defnamespace"].string(); !space.empty()) name = space + "." + name;
-    options.push_back({std::move(name), std::move(value)});
-  }
-  return options;
-}
 
 // Behind ALTER TABLE [IF EXISTS] [ONLY] name [*]: where the first command begins.
 std::size_t first_command(const token_list& tokens) {
@@ -159,9 +135,13 @@ void read_definition(const conversion& c, tree_node definition, std::size_t from
       command.partition = read_relation(c, definition.as("RangeVar"));
       command.name = command.partition->name;
       break;
-    case alter_action::replica_identity:
-      command.name = definition.as("ReplicaIdentityStmt")["name"].string();
+    case alter_action::replica_identity: {
+      const tree_node identity = definition.as("ReplicaIdentityStmt");
+      command.name = identity["name"].string();
+      if (const std::string kind = identity["identity_type"].string(); !kind.empty())
+        command.replica_identity = kind.front();
       break;
+    }
     case alter_action::set_options:
     case alter_action::reset_options:
     case alter_action::set_column_options:
@@ -179,6 +159,7 @@ alter_command read_command(const conversion& c, tree_node node, std::size_t from
     if (known.parser_name != parser_name) continue;
     command.action = known.action;
     command.all = known.all;
+    command.user_only = known.user_only;
   }
   command.range = c.shown(c.tokens.range(from, end));
   command.name = node["name"].string();

@@ -36,6 +36,7 @@ create_table read_table(const conversion& c, tree_node node) {
     create.inherits = std::move(parents);
   }
   create.partitioned = static_cast<bool>(node["partspec"]);
+  create.options = read_options(node["options"]);
   return create;
 }
 

@@ -224,6 +224,8 @@ struct alter_command {
   bool cascade = false;
   bool concurrently = false;                        // DETACH PARTITION … CONCURRENTLY
   bool all = false;                                 // ENABLE/DISABLE TRIGGER ALL (or USER)
+  bool user_only = false;                           // … USER: those of constraints left out
+  char replica_identity = 0;                        // pg_class.relreplident: d, f, i, n
   std::optional<column_definition> column;          // add_column; alter_type (type and collation)
   std::optional<constraint_definition> constraint;  // add_constraint, alter_constraint
   std::optional<expression> value;                  // set_default, alter_type USING, set_expression
@@ -277,6 +279,7 @@ struct create_table {
   bool partitioned = false;  // PARTITION BY
   std::vector<qualified_name> inherits;
   std::vector<qualified_name> like;
+  std::vector<storage_option> options;  // WITH (…)
   bool foreign = false;
 };
 

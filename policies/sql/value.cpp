@@ -95,6 +95,31 @@ tree_node find_option(tree_node list, std::string_view name) {
   return found;
 }
 
+std::vector<storage_option> read_options(tree_node list) {
+  std::vector<storage_option> options;
+  for (const tree_node item : list) {
+    const tree_node option = item.as("DefElem");
+    const tree_node argument = option["arg"];
+    std::string value = "true";  // SET (autovacuum_enabled)
+    if (const tree_node text = argument.as("String")) {
+      value = text["sval"].string();
+    } else if (const tree_node number = argument.as("Integer")) {
+      value = std::to_string(number["ival"].integer());
+    } else if (const tree_node number_text = argument.as("Float")) {
+      value = number_text["fval"].string();
+    } else if (const tree_node truth = argument.as("Boolean")) {
+      value = truth["boolval"].boolean() ? "true" : "false";
+    } else if (const tree_node word = argument.as("TypeName")) {
+      const auto parts = read_strings(word["names"]);  // SET (a = word) is read as a type
+      value = parts.empty() ? std::string{} : parts.back();
+    }
+    std::string name = option["defname"].string();
+    if (const std::string space = option["defnamespace"].string(); !space.empty()) name = space + "." + name;
+    options.push_back({std::move(name), std::move(value)});
+  }
+  return options;
+}
+
 object_kind object_kind_of(std::string_view parser_name) {
   static constexpr std::pair<std::string_view, object_kind> kinds[] = {
       {"OBJECT_TABLE", object_kind::table},

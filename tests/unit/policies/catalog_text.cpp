@@ -204,6 +204,10 @@ void read_relation(words& line, relation_facts& relation) {
       relation.fresh = true;
     else if (word == "published")
       relation.published = true;
+    else if (word == "row_security")
+      relation.row_security = true;
+    else if (word.starts_with("policies="))
+      relation.policies = std::stoi(word.substr(9));
     else
       line.fail("a property of the relation");
   }
