@@ -94,9 +94,13 @@ struct relation_facts {
   std::string parent;                   // of a partition: "schema.name"
   std::vector<std::string> partitions;  // direct children
   std::string default_partition;
-  std::vector<std::string> partition_columns;
-  std::vector<std::string> dependent_views;  // views and matviews over it
-  std::string tablespace;                    // empty: the database's default
+  std::vector<std::string> partition_columns;  // in any part of the key
+  char partition_strategy = 0;                 // pg_partitioned_table.partstrat: r, l, h
+  std::vector<std::string> partition_key;      // a column for each part of the key; empty: an expression
+  std::string partition_bound;                 // of a partition: "FOR VALUES …", "DEFAULT"
+  bool populated = true;                       // of a materialized view
+  std::vector<std::string> dependent_views;    // views and matviews over it
+  std::string tablespace;                      // empty: not known
   std::string access_method;
   std::string owner;
   bool published = false;

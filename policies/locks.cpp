@@ -137,7 +137,6 @@ void add_others(lock_list& locks, const sql::alter_table& statement, const sql::
       if (command.partition) locks.add(*command.partition, access_exclusive);
       break;
     case inherit:
-    case no_inherit:
       if (command.partition) locks.add(*command.partition, share_update_exclusive);
       break;
     default:
@@ -149,13 +148,9 @@ void of(const sql::alter_table& statement, lock_list& locks) {
   lock_level level = lock_of(statement);
   // the options of a view are part of what it means
   if (statement.kind == sql::object_kind::view) level = lock_level::access_exclusive;
-  const bool about_partitions =
-      std::all_of(statement.commands.begin(), statement.commands.end(), [](const sql::alter_command& c) {
-        return c.action == sql::alter_action::attach_partition ||
-               c.action == sql::alter_action::detach_partition ||
-               c.action == sql::alter_action::detach_partition_finalize;
-      });
-  locks.add_with_partitions(statement.relation, level, statement.only || about_partitions);
+  locks.add_with_partitions(statement.relation, level,
+                            statement.only || !std::any_of(statement.commands.begin(),
+                                                           statement.commands.end(), reaches_partitions));
   for (const auto& command : statement.commands) add_others(locks, statement, command);
 }
 
@@ -346,6 +341,38 @@ lock_level lock_of(const sql::alter_command& command) {
                  : access_exclusive;
     default:
       return access_exclusive;
+  }
+}
+
+bool reaches_partitions(const sql::alter_command& command) {
+  using enum sql::alter_action;
+  switch (command.action) {
+    case set_column_options:
+    case set_compression:
+    case set_logged:
+    case set_unlogged:
+    case set_access_method:
+    case set_tablespace:
+    case set_options:
+    case reset_options:
+    case enable_rule:
+    case disable_rule:
+    case inherit:
+    case no_inherit:
+    case of_type:
+    case not_of:
+    case owner_to:
+    case replica_identity:
+    case enable_row_security:
+    case disable_row_security:
+    case force_row_security:
+    case no_force_row_security:
+    case attach_partition:
+    case detach_partition:
+    case detach_partition_finalize:
+      return false;
+    default:
+      return true;
   }
 }
 

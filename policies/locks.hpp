@@ -22,6 +22,9 @@ bool locks_unnamed(const sql::statement& statement);
 
 // What a subcommand asks for on the table itself. One strong subcommand lifts the whole ALTER.
 lock_level lock_of(const sql::alter_command& command);
+// It is carried out on partitions and inheritance children as well, which are then locked alike. Measured on
+// PostgreSQL 15: owners, storage, row security and the like stay with the parent.
+bool reaches_partitions(const sql::alter_command& command);
 // Of the whole ALTER.
 lock_level lock_of(const sql::alter_table& statement);
 

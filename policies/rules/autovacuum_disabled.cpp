@@ -1,5 +1,5 @@
-// Without autovacuum a table bloats and its statistics age, until the vacuum against wraparound comes at a bad
-// moment.
+// Without autovacuum a table bloats and its statistics age, until the vacuum against wraparound comes at a
+// bad moment.
 #include "policies/sql/quote.hpp"
 #include "policies/subject.hpp"
 
@@ -43,9 +43,10 @@ void report(const subject& table, const std::string& statement, const sql::stora
   f.message = "without autovacuum " + table.sql + " bloats and its statistics age";
   f.detail = std::string(option.name.starts_with("toast.") ? "Its TOAST table" : "The table") +
              " is then vacuumed against wraparound only, which can't be put off.";
-  advise(f, {statement + table.sql +
-             " SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 10);  -- more often, "
-             "in smaller bites"});
+  advise(f,
+         {statement + table.sql +
+          " SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 10);  -- more often, "
+          "in smaller bites"});
   out.push_back(std::move(f));
 }
 

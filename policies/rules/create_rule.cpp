@@ -21,8 +21,9 @@ void check(const rule_input& input, findings& out) {
   f.message = "rule " + sql::quote_identifier(create->name) + " rewrites every statement on " + relation.sql;
   f.detail = lock_in_words(f.lock, relation) +
              " for a moment; then statements do, count and return something else than they say.";
-  advise(f, {"CREATE TRIGGER " + sql::quote_identifier(create->name) + " BEFORE INSERT OR UPDATE OR DELETE ON " +
-             relation.sql + " FOR EACH ROW EXECUTE FUNCTION …();  -- on a view: INSTEAD OF"});
+  advise(f,
+         {"CREATE TRIGGER " + sql::quote_identifier(create->name) + " BEFORE INSERT OR UPDATE OR DELETE ON " +
+          relation.sql + " FOR EACH ROW EXECUTE FUNCTION …();  -- on a view: INSTEAD OF"});
   out.push_back(std::move(f));
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 // Of a foreign key or a deferrable constraint: PostgreSQL names them itself.
 bool is_internal(const sql::alter_command& command) {
-  return command.name.starts_with("RI_ConstraintTrigger_") || command.name.starts_with("PK_ConstraintTrigger_");
+  return command.name.starts_with("RI_ConstraintTrigger_") ||
+         command.name.starts_with("PK_ConstraintTrigger_");
 }
 
 std::string what_is_off(const sql::alter_command& command) {
@@ -37,8 +38,10 @@ void check(const rule_input& input, findings& out) {
     f.detail = lock_in_words(f.lock, table) + " until the transaction ends.";
     if ((command.all && !command.user_only) || is_internal(command))
       f.detail += " Rows written without the check of a foreign key are not checked later on.";
-    advise(f, {"BEGIN; SET LOCAL session_replication_role = replica; …; COMMIT;  -- triggers and foreign keys off "
-               "for this transaction alone, without a lock; for superusers"});
+    advise(
+        f,
+        {"BEGIN; SET LOCAL session_replication_role = replica; …; COMMIT;  -- triggers and foreign keys off "
+         "for this transaction alone, without a lock; for superusers"});
     out.push_back(std::move(f));
   }
 }
@@ -46,7 +49,8 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& disable_trigger_rule() {
-  static constexpr rule r{"disable-trigger", "a disabled trigger is off for everyone; with ALL foreign keys too",
+  static constexpr rule r{"disable-trigger",
+                          "a disabled trigger is off for everyone; with ALL foreign keys too",
                           hazard::data_loss, verdict::block, check};
   return r;
 }

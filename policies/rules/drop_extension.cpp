@@ -1,5 +1,5 @@
-// DROP EXTENSION takes types, functions and operators away; with CASCADE the columns, indexes and defaults that
-// use them.
+// DROP EXTENSION takes types, functions and operators away; with CASCADE the columns, indexes and defaults
+// that use them.
 #include "policies/subject.hpp"
 
 #include <utility>
@@ -22,10 +22,11 @@ void check(const rule_input& input, findings& out) {
     f.at = input.statement.range.begin;
     f.message =
         "dropping extension " + extension.sql + " breaks every statement that uses its types and functions";
-    f.detail = drop->cascade
-                   ? "Columns of its types are dropped with their values, indexes and defaults that use it too, "
-                     "under ACCESS EXCLUSIVE on their tables."
-                   : "PostgreSQL refuses while a column, an index or a default uses it; code that does fails.";
+    f.detail =
+        drop->cascade
+            ? "Columns of its types are dropped with their values, indexes and defaults that use it too, "
+              "under ACCESS EXCLUSIVE on their tables."
+            : "PostgreSQL refuses while a column, an index or a default uses it; code that does fails.";
     advise(f, {"-- first what uses " + extension.sql + ", then:",
                "DROP EXTENSION " + extension.sql + ";  -- by a role that may override this rule"});
     out.push_back(std::move(f));
@@ -35,7 +36,8 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& drop_extension_rule() {
-  static constexpr rule r{"drop-extension", "DROP EXTENSION breaks what uses it, and with CASCADE loses columns",
+  static constexpr rule r{"drop-extension",
+                          "DROP EXTENSION breaks what uses it, and with CASCADE loses columns",
                           hazard::data_loss, verdict::block, check};
   return r;
 }

@@ -17,7 +17,8 @@ void check(const rule_input& input, findings& out) {
     if (sequence.certainly_missing || is_its_own(input, sequence)) continue;
     finding f = finding_on(drop_sequence_rule(), sequence);
     f.message = "dropping sequence " + sequence.sql + " breaks code that calls nextval() of it";
-    f.detail = std::string(policies::name(f.lock)) + " on " + sequence.sql + " for a moment; its value is lost.";
+    f.detail =
+        std::string(policies::name(f.lock)) + " on " + sequence.sql + " for a moment; its value is lost.";
     if (drop->cascade)
       f.detail += " Defaults that call it are dropped, under ACCESS EXCLUSIVE on their tables.";
     advise(f, {"SELECT last_value, is_called FROM " + sequence.sql +

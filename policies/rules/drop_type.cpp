@@ -1,5 +1,5 @@
-// A dropped type or domain breaks every statement that names it; with CASCADE the columns of the type are lost
-// with their values.
+// A dropped type or domain breaks every statement that names it; with CASCADE the columns of the type are
+// lost with their values.
 #include "policies/subject.hpp"
 
 #include <algorithm>
@@ -39,12 +39,13 @@ void check(const rule_input& input, findings& out) {
     f.at = input.statement.range.begin;
     f.message = std::string("dropping ") + (drop->kind == sql::object_kind::domain ? "domain " : "type ") +
                 written.sql + " breaks every statement that names it";
-    f.detail = drop->cascade ? "Its columns are dropped, in any table, with their values, under ACCESS EXCLUSIVE."
-                             : "PostgreSQL refuses while a column is of it; casts and parameters fail with 42704.";
+    f.detail = drop->cascade
+                   ? "Its columns are dropped, in any table, with their values, under ACCESS EXCLUSIVE."
+                   : "PostgreSQL refuses while a column is of it; casts and parameters fail with 42704.";
     if (type && !type->used_by.empty()) f.detail += " Columns of it are in " + listed(type->used_by) + ".";
     advise(f, {"-- first the code that names " + written.sql + " and the columns of it, then:",
-               "DROP " + std::string(drop->kind == sql::object_kind::domain ? "DOMAIN " : "TYPE ") + written.sql +
-                   ";  -- by a role that may override this rule"});
+               "DROP " + std::string(drop->kind == sql::object_kind::domain ? "DOMAIN " : "TYPE ") +
+                   written.sql + ";  -- by a role that may override this rule"});
     out.push_back(std::move(f));
   }
 }

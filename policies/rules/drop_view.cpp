@@ -12,8 +12,7 @@ namespace {
 
 void check(const rule_input& input, findings& out) {
   const auto* drop = input.statement.as<sql::drop>();
-  if (!drop ||
-      (drop->kind != sql::object_kind::view && drop->kind != sql::object_kind::materialized_view))
+  if (!drop || (drop->kind != sql::object_kind::view && drop->kind != sql::object_kind::materialized_view))
     return;
   const bool materialized = drop->kind == sql::object_kind::materialized_view;
   const std::string kind = materialized ? "MATERIALIZED VIEW " : "VIEW ";

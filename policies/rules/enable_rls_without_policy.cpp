@@ -1,5 +1,5 @@
-// Row level security without a policy denies everything: SELECT returns no row and no error, INSERT fails with
-// 42501. For the owner as well once it is forced.
+// Row level security without a policy denies everything: SELECT returns no row and no error, INSERT fails
+// with 42501. For the owner as well once it is forced.
 #include "policies/sql/quote.hpp"
 #include "policies/subject.hpp"
 
@@ -35,13 +35,14 @@ void check(const rule_input& input, findings& out) {
   finding f = finding_on(enable_rls_without_policy_rule(), table);
   f.message = "row level security without a policy hides every row of " + table.sql +
               (forces ? ", from its owner too" : "");
-  f.detail = "SELECT returns no rows and no error, INSERT fails with 42501; superusers and roles with BYPASSRLS "
-             "notice nothing.";
+  f.detail =
+      "SELECT returns no rows and no error, INSERT fails with 42501; superusers and roles with BYPASSRLS "
+      "notice nothing.";
   if (!table.facts) f.lacked_fact = "whether " + table.sql + " has a policy";
-  advise(f, {"CREATE POLICY " + sql::quote_identifier(statement->relation.name + "_all") + " ON " + table.sql +
-                 " USING (…);  -- which rows who may see",
-             "ALTER TABLE " + table.sql + (forces && !enables ? " FORCE" : " ENABLE") +
-                 " ROW LEVEL SECURITY;"});
+  advise(f,
+         {"CREATE POLICY " + sql::quote_identifier(statement->relation.name + "_all") + " ON " + table.sql +
+              " USING (…);  -- which rows who may see",
+          "ALTER TABLE " + table.sql + (forces && !enables ? " FORCE" : " ENABLE") + " ROW LEVEL SECURITY;"});
   out.push_back(std::move(f));
 }
 

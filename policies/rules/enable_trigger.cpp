@@ -20,9 +20,8 @@ void check(const rule_input& input, findings& out) {
     finding f = finding_on(enable_trigger_rule(), table);
     if (command.range.end > command.range.begin) f.at = command.range.begin;
     f.lock = lock_level::share_row_exclusive;
-    f.message = "enabling " +
-                (command.all ? "triggers" : "trigger " + sql::quote_identifier(command.name)) + " of " +
-                table.sql + " makes writes wait";
+    f.message = "enabling " + (command.all ? "triggers" : "trigger " + sql::quote_identifier(command.name)) +
+                " of " + table.sql + " makes writes wait";
     f.detail = lock_in_words(f.lock, table) +
                " for a moment. Rows that were written meanwhile are not checked again, by foreign keys "
                "neither.";

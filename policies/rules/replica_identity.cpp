@@ -1,5 +1,5 @@
-// REPLICA IDENTITY is instant, under ACCESS EXCLUSIVE. What follows depends on the kind: FULL writes more WAL,
-// NOTHING makes UPDATE and DELETE of a published table fail.
+// REPLICA IDENTITY is instant, under ACCESS EXCLUSIVE. What follows depends on the kind: FULL writes more
+// WAL, NOTHING makes UPDATE and DELETE of a published table fail.
 #include "policies/sql/quote.hpp"
 #include "policies/subject.hpp"
 

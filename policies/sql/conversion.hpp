@@ -4,6 +4,7 @@
 #include "policies/sql/json_tree.hpp"
 #include "policies/sql/newer_syntax.hpp"
 #include "policies/sql/parse.hpp"
+#include "policies/sql/predicate.hpp"
 #include "policies/sql/statement.hpp"
 #include "policies/sql/token_list.hpp"
 
@@ -38,7 +39,9 @@ qualified_name name_from_parts(const std::vector<std::string>& parts);          
 // A list of String nodes; a List or a lone String counts as one.
 std::vector<std::string> read_strings(tree_node list);
 std::string read_role(tree_node role_spec);
-std::optional<std::string> constant_value(tree_node node);     // of an A_Const, possibly cast
+std::optional<std::string> constant_value(tree_node node);  // of an A_Const, possibly cast
+// The same with the sign of integers: libpg_query prints negative ones without their value, as it prints 0.
+std::optional<std::string> signed_constant_value(const conversion& c, tree_node node);
 bool option_is_on(tree_node def_elem);                         // (VERBOSE), (VERBOSE true), (FULL 0)
 tree_node find_option(tree_node list, std::string_view name);  // a DefElem of the list
 std::vector<storage_option> read_options(tree_node list);      // of DefElem nodes: SET (…), WITH (…)
@@ -53,9 +56,16 @@ expression read_expression(const conversion& c, tree_node node, std::size_t from
 // The name that PostgreSQL gives a column made of it (FigureIndexColname); empty: none.
 std::string figured_name(tree_node node);
 
+predicate read_predicate(const conversion& c, tree_node node);  // predicate.cpp
+
 // Definitions (definition.cpp)
 column_definition read_column(const conversion& c, tree_node column_def);
 constraint_definition read_constraint(const conversion& c, tree_node constraint, std::size_t end);
+
+// A PartitionBoundSpec whose first word, FOR or DEFAULT, is the token `from` (partition_bound.cpp); `behind`
+// is the token behind it.
+partition_bound read_partition_bound(const conversion& c, tree_node bound, std::size_t from,
+                                     std::size_t& behind);
 
 // Queries (query.cpp): a wrapper node of SelectStmt, InsertStmt, UpdateStmt, DeleteStmt, MergeStmt.
 query read_query(const conversion& c, tree_node node);

@@ -127,7 +127,11 @@ void read_definition(const conversion& c, tree_node definition, std::size_t from
       command.partition = read_relation(c, partition["name"]);
       command.name = command.partition->name;
       command.concurrently = partition["concurrent"].boolean();
-      command.default_partition = partition["bound"]["is_default"].boolean();
+      if (const tree_node bound = partition["bound"]) {
+        const std::string_view first = bound["is_default"].boolean() ? "default" : "for";
+        std::size_t behind = end;
+        command.bound = read_partition_bound(c, bound, c.tokens.find_word(first, from, end), behind);
+      }
       break;
     }
     case alter_action::inherit:

@@ -31,7 +31,12 @@ create_table read_table(const conversion& c, tree_node node) {
   std::vector<qualified_name> parents = read_relations(c, node["inhRelations"]);
   if (const tree_node bound = node["partbound"]; bound && !parents.empty()) {
     create.partition_of = std::move(parents.front());
-    create.default_partition = bound["is_default"].boolean();
+    const std::size_t all = c.tokens.size();
+    const std::size_t parent = c.tokens.index_at(c.at(node["inhRelations"].first().as("RangeVar")));
+    std::size_t behind = all;
+    create.bound = read_partition_bound(
+        c, bound, c.tokens.find_word(bound["is_default"].boolean() ? "default" : "for", parent, all), behind);
+    if (behind < all) create.behind_bound = c.tokens.text(c.tokens.range(behind, all));
   } else {
     create.inherits = std::move(parents);
   }
@@ -81,6 +86,53 @@ create_index read_index(const conversion& c, tree_node node) {
     create.where = read_expression(c, where, keyword_where + 1, tokens.size());
   }
   return create;
+}
+
+// As PostgreSQL names a column that has no alias, where that is certain.
+std::string name_of_column(tree_node value) {
+  std::string type;
+  while (const tree_node cast = value.as("TypeCast")) {
+    const auto names = read_strings(cast["typeName"]["names"]);
+    if (type.empty() && !names.empty()) type = names.back();
+    value = cast["arg"];
+  }
+  if (value.as("A_Const")) return type;
+  if (const tree_node call = value.as("FuncCall")) {
+    const auto parts = read_strings(call["funcname"]);
+    return parts.size() == 1 ? parts.back() : std::string{};  // EXTRACT and its like bring a schema
+  }
+  const auto parts = read_strings(value.as("ColumnRef")["fields"]);
+  return parts.empty() ? std::string{} : parts.back();
+}
+
+bool is_star(tree_node value) {
+  for (const tree_node field : value.as("ColumnRef")["fields"])
+    if (field.type() == "A_Star") return true;
+  return false;
+}
+
+// The columns of a UNION are those of its first arm. VALUES is left to PostgreSQL.
+void read_view_columns(const conversion& c, tree_node view, create_view& out) {
+  tree_node select = view["query"].as("SelectStmt");
+  bool combined = false;
+  while (const tree_node left = select["larg"]) {
+    select = left;
+    combined = true;  // the types are those of both arms
+  }
+  const tree_node targets = select["targetList"];
+  const std::vector<std::string> aliases = read_strings(view["aliases"]);
+  for (const tree_node item : targets) {
+    const tree_node target = item.as("ResTarget");
+    if (is_star(target["val"])) return;
+    view_column column;
+    column.name = target["name"].string();
+    if (column.name.empty()) column.name = name_of_column(target["val"]);
+    if (out.columns.size() < aliases.size()) column.name = aliases[out.columns.size()];
+    if (const tree_node cast = target["val"].as("TypeCast"); cast && !combined)
+      column.type = read_type(c, cast["typeName"]);
+    out.columns.push_back(std::move(column));
+  }
+  out.has_all_columns = static_cast<bool>(targets);
 }
 
 // Of a SELECT, `query`: what the rows of the new table come from.
@@ -244,6 +296,7 @@ bool convert_create(const conversion& c, tree_node node, statement& out) {
     create.relation = read_relation(c, inside["view"]);
     create.replace = inside["replace"].boolean();
     create.temporary = is_temporary(inside["view"]);
+    read_view_columns(c, inside, create);
     out.tag = "CREATE VIEW";
     out.node = std::move(create);
   } else if (type == "CreateEnumStmt") {

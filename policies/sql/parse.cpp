@@ -187,7 +187,12 @@ parsed parse(std::string_view text, const parse_options& options) {
   }
 }
 
-std::optional<expression> parse_expression(std::string_view text) {
+namespace {
+
+// Reads a lone expression, spelled by the tokens from `first` on.
+template <class Read>
+auto read_lone_expression(std::string_view text, Read read_node)
+    -> std::optional<decltype(read_node(std::declval<const conversion&>(), tree_node{}, std::size_t{}))> {
   constexpr std::string_view prefix = "SELECT ";
   const std::string sql = std::string(prefix) + std::string(text);
   if (sql.size() > parse_limit_bytes || sql.find('\0') != std::string::npos) return std::nullopt;
@@ -201,7 +206,27 @@ std::optional<expression> parse_expression(std::string_view text) {
   const parse_options options;
   const std::vector<adaptation> none;
   const conversion c{tokens, 0, none, options, 1};
-  return read_expression(c, targets.first().as("ResTarget")["val"], 1, tokens.size());
+  return read_node(c, targets.first().as("ResTarget")["val"], std::size_t{1});
+}
+
+}  // namespace
+
+std::optional<expression> parse_expression(std::string_view text) {
+  return read_lone_expression(text, [](const conversion& c, tree_node node, std::size_t first) {
+    return read_expression(c, node, first, c.tokens.size());
+  });
+}
+
+std::optional<predicate> parse_predicate(std::string_view text) {
+  return read_lone_expression(
+      text, [](const conversion& c, tree_node node, std::size_t) { return read_predicate(c, node); });
+}
+
+std::optional<partition_bound> parse_partition_bound(std::string_view text) {
+  const parsed read = parse("ALTER TABLE t ATTACH PARTITION p " + std::string(text));
+  if (!read.ok() || read.statements.size() != 1) return std::nullopt;
+  const auto* alter = read.statements.front().as<alter_table>();
+  return alter && alter->commands.size() == 1 ? alter->commands.front().bound : std::nullopt;
 }
 
 void check_parser() {

@@ -52,6 +52,9 @@ parsed parse(std::string_view text, const parse_options& options = {});
 // Facts of a lone expression, such as pg_get_expr() prints (CHECK clauses, defaults, index predicates).
 std::optional<expression> parse_expression(std::string_view text);
 
+// A bound as pg_get_expr() prints pg_class.relpartbound: "FOR VALUES FROM (1) TO (10)", "DEFAULT".
+std::optional<partition_bound> parse_partition_bound(std::string_view text);
+
 // Throws std::runtime_error when the library does not honour standard_conforming_strings (hazards §0.21):
 // called once at start.
 void check_parser();

@@ -211,6 +211,21 @@ enum class alter_action {
   other,
 };
 
+enum class bound_kind { value, null, minvalue, maxvalue, expression };
+
+struct bound_value {
+  bound_kind what = bound_kind::value;
+  std::string text;  // the constant's value; of an expression its spelling
+};
+
+// FOR VALUES … of a partition, or DEFAULT.
+struct partition_bound {
+  char strategy = 0;                      // pg_partitioned_table.partstrat: r, l, h; 0: DEFAULT
+  std::vector<bound_value> lower, upper;  // r: FROM and TO, one for each key column
+  std::vector<bound_value> values;        // l: IN
+  std::string text;                       // as written
+};
+
 struct storage_option {
   std::string name;
   std::string value;
@@ -230,7 +245,7 @@ struct alter_command {
   std::optional<constraint_definition> constraint;  // add_constraint, alter_constraint
   std::optional<expression> value;                  // set_default, alter_type USING, set_expression
   std::optional<qualified_name> partition;          // attach/detach; inherit: the parent
-  bool default_partition = false;                   // ATTACH … DEFAULT
+  std::optional<partition_bound> bound;             // attach_partition of a table
   std::vector<storage_option> options;
   text_range range;
 };
@@ -275,7 +290,8 @@ struct create_table {
   std::vector<column_definition> columns;
   std::vector<constraint_definition> constraints;
   std::optional<qualified_name> partition_of;
-  bool default_partition = false;
+  std::optional<partition_bound> bound;
+  std::string behind_bound;  // PARTITION BY, WITH, TABLESPACE as written, of a partition
   bool partitioned = false;  // PARTITION BY
   std::vector<qualified_name> inherits;
   std::vector<qualified_name> like;
@@ -309,10 +325,17 @@ struct create_index {
   position after_index = -1;  // just behind the keyword INDEX: where CONCURRENTLY belongs
 };
 
+struct view_column {
+  std::string name;  // empty: not told by the text
+  type_name type;    // of a cast around the whole column; without name: none
+};
+
 struct create_view {
   qualified_name relation;
   bool replace = false;
   bool temporary = false;
+  std::vector<view_column> columns;  // in order, up to the first *
+  bool has_all_columns = false;      // no * among them
 };
 
 struct drop {

@@ -76,6 +76,22 @@ std::optional<std::string> constant_value(tree_node node) {
   return std::nullopt;
 }
 
+std::optional<std::string> signed_constant_value(const conversion& c, tree_node node) {
+  tree_node inside = node;
+  while (const tree_node cast = inside.as("TypeCast")) inside = cast["arg"];
+  const tree_node constant = inside.as("A_Const");
+  if (constant["ival"] && !constant["ival"]["ival"]) {
+    // its location is that of the sign, which may be the end of an operator: x >=-5
+    const position at = c.at(constant);
+    const std::size_t first = c.tokens.index_at(at);
+    if (first < c.tokens.size() && c.tokens.spelling(first) == "-")
+      return "-" + std::string(c.tokens.spelling(first + 1));
+    if (first < c.tokens.size() && static_cast<position>(c.tokens[first].begin) > at)
+      return "-" + std::string(c.tokens.spelling(first));
+  }
+  return constant_value(node);
+}
+
 bool option_is_on(tree_node def_elem) {
   if (!def_elem) return false;
   const tree_node value = def_elem["arg"];

@@ -133,6 +133,10 @@ void alter_facts(relation_facts& table, const sql::alter_command& command) {
       erase_named(table.constraints, command.name);
       erase_named(table.indexes, command.name);
       break;
+    case enable_row_security:
+    case disable_row_security:
+      table.row_security = command.action == enable_row_security;
+      break;
     case validate_constraint:
       for (auto& constraint : table.constraints)
         if (constraint.name == command.name) constraint.validated = true;
@@ -268,8 +272,13 @@ void script_effects::add(const sql::statement& statement, const catalog_snapshot
       rename(*renamed, snapshot);
     else if (const auto* moved = each.as<sql::set_schema>())
       move(*moved, snapshot);
-    else if (const auto* dropped = each.as<sql::drop>())
+    else if (const auto* dropped = each.as<sql::drop>(); dropped && dropped->kind == sql::object_kind::policy)
+      for (const auto& relation : dropped->objects) count_policies(relation, -1, snapshot);
+    else if (dropped)
       drop(*dropped, snapshot);
+    else if (const auto* about = each.as<sql::on_relation>();
+             about && about->kind == sql::object_kind::policy && about->verb == sql::on_relation_verb::create)
+      count_policies(about->relation, 1, snapshot);
   }
 }
 
@@ -376,7 +385,42 @@ void script_effects::alter(const sql::alter_table& statement, const catalog_snap
   const auto relation = snapshot.relation(statement.relation);
   if (!relation) return;
   relation_facts facts = *relation.facts;
-  for (const auto& command : statement.commands) alter_facts(facts, command);
+  for (const auto& command : statement.commands) {
+    alter_facts(facts, command);
+    alter_partitions(facts, command, snapshot);
+  }
+  remember(std::move(facts));
+}
+
+void script_effects::alter_partitions(relation_facts& parent, const sql::alter_command& command,
+                                      const catalog_snapshot& snapshot) {
+  using enum sql::alter_action;
+  if (!command.partition || (command.action != attach_partition && command.action != detach_partition))
+    return;
+  const auto partition = snapshot.relation(*command.partition);
+  if (!partition) return;
+  relation_facts facts = *partition.facts;
+  const std::string name = facts.full_name();
+  std::erase(parent.partitions, name);
+  if (parent.default_partition == name) parent.default_partition.clear();
+  facts.parent.clear();
+  facts.partition_bound.clear();
+  if (command.action == attach_partition) {
+    parent.partitions.push_back(name);
+    facts.parent = parent.full_name();
+    if (command.bound) facts.partition_bound = command.bound->text;
+    if (command.bound && command.bound->strategy == 0) parent.default_partition = name;
+  }
+  remember(std::move(facts));
+}
+
+// CREATE and DROP POLICY.
+void script_effects::count_policies(const qualified_name& relation, int more,
+                                    const catalog_snapshot& snapshot) {
+  const auto table = snapshot.relation(relation);
+  if (!table) return;
+  relation_facts facts = *table.facts;
+  facts.policies = std::max(facts.policies + more, 0);
   remember(std::move(facts));
 }
 

@@ -55,6 +55,10 @@ class script_effects {
   void create_table(const sql::create_table& statement);
   void create_index(const sql::create_index& statement, const policies::catalog_snapshot& snapshot);
   void alter(const sql::alter_table& statement, const policies::catalog_snapshot& snapshot);
+  void alter_partitions(policies::relation_facts& parent, const sql::alter_command& command,
+                        const policies::catalog_snapshot& snapshot);
+  void count_policies(const sql::qualified_name& relation, int more,
+                      const policies::catalog_snapshot& snapshot);
   void rename(const sql::rename& statement, const policies::catalog_snapshot& snapshot);
   void move(const sql::set_schema& statement, const policies::catalog_snapshot& snapshot);
   void drop(const sql::drop& statement, const policies::catalog_snapshot& snapshot);

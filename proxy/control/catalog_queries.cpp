@@ -23,10 +23,12 @@ SELECT c.oid, c.relkind, min(r.rank), c.relhassubclass
  GROUP BY c.oid, c.relkind, c.relhassubclass ORDER BY min(r.rank), c.oid
  LIMIT $2::pg_catalog.int4)sql";
 
-// Columns in expressions of a partition key depend internally on their own table.
+// Columns in expressions of a partition key depend internally on their own table. A bound has no columns:
+// printed without its table, it locks none.
 const std::string_view relations = R"sql(
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.reltuples, c.relpages,
-       pg_catalog.current_setting('block_size'), s.spcname, m.amname, pg_catalog.pg_get_userbyid(c.relowner),
+       pg_catalog.current_setting('block_size'), COALESCE(s.spcname, ds.spcname), m.amname,
+       pg_catalog.pg_get_userbyid(c.relowner),
        c.relreplident, c.relrowsecurity,
        (SELECT count(*) FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid),
        pn.nspname, pc.relname, tn.nspname, tc.relname,
@@ -38,10 +40,19 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.reltuples, c.
                                    AND d.objsubid = a.attnum
                                    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                    AND d.refobjid = c.oid AND d.refobjsubid = 0 AND d.deptype = 'i'))
-              ORDER BY a.attnum)
+              ORDER BY a.attnum),
+       k.partstrat,
+       ARRAY(SELECT COALESCE(a.attname::pg_catalog.text, '')
+               FROM pg_catalog.unnest(k.partattrs::pg_catalog.int2[]) WITH ORDINALITY AS key(number, place)
+               LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = key.number
+                     AND key.number <> 0
+              ORDER BY key.place),
+       pg_catalog.pg_get_expr(c.relpartbound, 0), c.relispopulated
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace
+  LEFT JOIN pg_catalog.pg_database AS db ON db.datname = pg_catalog.current_database()
+  LEFT JOIN pg_catalog.pg_tablespace AS ds ON ds.oid = db.dattablespace
   LEFT JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
   LEFT JOIN pg_catalog.pg_partitioned_table AS k ON k.partrelid = c.oid
   LEFT JOIN LATERAL (SELECT h.inhparent FROM pg_catalog.pg_inherits AS h

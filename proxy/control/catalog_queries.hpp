@@ -13,7 +13,8 @@ namespace tidegate::control::catalog_sql {
 extern const std::string_view related_relations;
 // oid, schema, name, kind, persistence, reltuples, relpages, block size, tablespace, access method, owner,
 // replica identity, row security, policies, parent's schema and name (of a partition), schema and name of the
-// table (of an index), partition key columns
+// table (of an index), partition key columns, partition strategy, the column of each part of the key,
+// partition bound, populated
 extern const std::string_view relations;
 // table, name, type's schema and name, typmod, not null, has default, identity, generated, collation, owned
 // sequence's schema, name and type

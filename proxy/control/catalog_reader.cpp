@@ -99,6 +99,10 @@ class fact_table {
       facts.parent = full_name(row, 14);
       facts.index_table = full_name(row, 16);
       facts.partition_columns = array(row, 18);
+      facts.partition_strategy = char_at(row, 19, 0);
+      facts.partition_key = array(row, 20);
+      facts.partition_bound = text(row, 21);
+      facts.populated = truth(row, 22);
     }
   }
 
@@ -252,8 +256,11 @@ class fact_table {
   // Kinds without storage of their own: nothing to measure, and so nothing that could be big.
   void settle_kinds_without_storage() {
     constexpr std::string_view without_storage = "vfcI";
-    for (auto& [id, facts] : relations)
-      if (without_storage.find(facts.kind) != without_storage.npos && !facts.bytes) facts.bytes = 0;
+    for (auto& [id, facts] : relations) {
+      const bool has_none = without_storage.find(facts.kind) != without_storage.npos ||
+                            (facts.kind == 'p' && facts.partitions.empty());
+      if (has_none && !facts.bytes) facts.bytes = 0;
+    }
   }
 
  private:

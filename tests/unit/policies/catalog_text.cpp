@@ -189,7 +189,11 @@ void read_relation(words& line, relation_facts& relation) {
       for (const auto& column : line.list()) relation.columns.push_back(read_column(column));
     else if (word == "partitioned") {
       relation.kind = 'p';
+      relation.partition_strategy = line.accept("list") ? 'l' : line.accept("hash") ? 'h' : 'r';
       for (const auto& column : line.list()) {
+        const bool expression = column.find('(') != std::string::npos;
+        relation.partition_key.push_back(expression ? "" : unquote(column));
+        if (expression) continue;
         relation.partition_columns.push_back(unquote(column));
         for (auto& facts : relation.columns)
           if (facts.name == relation.partition_columns.back()) facts.dependents.emplace_back("partition key");
@@ -200,6 +204,8 @@ void read_relation(words& line, relation_facts& relation) {
       relation.persistence = 'u';
     else if (word == "new")
       relation.new_in_transaction = true;
+    else if (word == "unpopulated")
+      relation.populated = false;
     else if (word == "fresh")
       relation.fresh = true;
     else if (word == "published")
@@ -303,6 +309,7 @@ void catalog_text::add(std::string_view text) {
     facts.schema = name.schema;
     facts.name = name.name;
     facts.kind = kind->second;
+    facts.tablespace = "pg_default";
     read_relation(line, facts);
     if (facts.kind == 'r' || facts.kind == 'p' || facts.kind == 'm') facts.access_method = "heap";
     relations_[full_name] = std::move(facts);
@@ -346,7 +353,12 @@ void catalog_text::add(std::string_view text) {
     const std::string parent = line.next();
     relation(name).parent = parent;
     relation(parent).partitions.push_back(name);
-    if (line.accept("default")) relation(parent).default_partition = name;
+    if (line.accept("default")) {
+      relation(parent).default_partition = name;
+      relation(name).partition_bound = "DEFAULT";
+    } else if (line.accept("is")) {
+      relation(name).partition_bound = line.string();
+    }
   } else if (what == "trigger") {
     const std::string name = line.next();
     line.expect("on");
@@ -445,6 +457,7 @@ catalog_snapshot catalog_text::snapshot(const fact_request& request) const {
             facts.name = index.name;
             facts.kind = index.partitioned ? 'I' : 'i';
             facts.bytes = index.bytes;
+            facts.tablespace = "pg_default";
             facts.index_table = table_name;
             return facts;
           }

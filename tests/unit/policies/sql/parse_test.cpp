@@ -195,8 +195,7 @@ TEST(alter_table, reads_small_commands) {
 }
 
 TEST(alter_table, reads_partitions_and_other_kinds) {
-  EXPECT_TRUE(
-      only<alter_table>("ALTER TABLE t ATTACH PARTITION p DEFAULT")->commands.at(0).default_partition);
+  EXPECT_EQ(only<alter_table>("ALTER TABLE t ATTACH PARTITION p DEFAULT")->commands.at(0).bound->strategy, 0);
   const only<alter_table> detach("ALTER TABLE t DETACH PARTITION a.p CONCURRENTLY");
   EXPECT_TRUE(detach->commands.at(0).concurrently);
   EXPECT_EQ(detach->commands.at(0).partition->schema, "a");
@@ -229,12 +228,59 @@ TEST(create_table_statement, reads_columns_and_clauses) {
   EXPECT_EQ(create->inherits.at(0).name, "p");
 }
 
+TEST(partition_bound, is_read_with_its_values) {
+  const only<alter_table> attach(
+      "ALTER TABLE t ATTACH PARTITION p FOR VALUES FROM ('2025-01-01', MINVALUE) TO (DATE '2026-01-01', "
+      "now())");
+  const auto& range = *attach->commands.at(0).bound;
+  EXPECT_EQ(range.strategy, 'r');
+  EXPECT_EQ(range.lower.at(0).text, "2025-01-01");
+  EXPECT_EQ(range.lower.at(1).what, bound_kind::minvalue);
+  EXPECT_EQ(range.upper.at(0).text, "2026-01-01");
+  EXPECT_EQ(range.upper.at(1).what, bound_kind::expression);
+  EXPECT_EQ(range.upper.at(1).text, "now()");
+  EXPECT_EQ(range.text, "FOR VALUES FROM ('2025-01-01', MINVALUE) TO (DATE '2026-01-01', now())");
+
+  const only<create_table> part(
+      "CREATE TABLE p PARTITION OF t (a DEFAULT 1) FOR VALUES IN (-1, NULL, 'x') PARTITION BY HASH (b) "
+      "TABLESPACE s");
+  const auto& list = *part->bound;
+  EXPECT_EQ(list.strategy, 'l');
+  EXPECT_EQ(list.values.at(0).text, "-1");
+  EXPECT_EQ(list.values.at(1).what, bound_kind::null);
+  EXPECT_EQ(list.values.at(2).text, "x");
+  EXPECT_EQ(part->behind_bound, "PARTITION BY HASH (b) TABLESPACE s");
+}
+
+TEST(partition_bound, is_read_as_the_catalog_prints_it) {
+  EXPECT_EQ(parse_partition_bound("DEFAULT")->strategy, 0);
+  EXPECT_EQ(parse_partition_bound("FOR VALUES WITH (modulus 4, remainder 1)")->strategy, 'h');
+  EXPECT_EQ(parse_partition_bound("FOR VALUES FROM (0) TO (10)")->upper.at(0).text, "10");
+  EXPECT_FALSE(parse_partition_bound(""));
+}
+
+TEST(create_view_statement, knows_its_columns_where_the_text_tells) {
+  const only<create_view> view(
+      "CREATE VIEW v (a) AS SELECT x, t.y, z AS zz, f(1), x::int8, 1 + 1, b.* FROM t, b");
+  ASSERT_EQ(view->columns.size(), 6U);
+  EXPECT_EQ(view->columns[0].name, "a");
+  EXPECT_EQ(view->columns[1].name, "y");
+  EXPECT_EQ(view->columns[2].name, "zz");
+  EXPECT_EQ(view->columns[3].name, "f");
+  EXPECT_EQ(view->columns[4].name, "x");
+  EXPECT_EQ(view->columns[4].type.name, "int8");
+  EXPECT_EQ(view->columns[5].name, "");
+  EXPECT_FALSE(view->has_all_columns);
+  EXPECT_TRUE(only<create_view>("CREATE VIEW v AS SELECT 1 AS a UNION SELECT 2")->has_all_columns);
+}
+
 TEST(create_table_statement, tells_its_forms_apart) {
   EXPECT_TRUE(only<create_table>("CREATE TEMP TABLE t (a int)")->temporary);
   EXPECT_TRUE(only<create_table>("CREATE TABLE t (a int) PARTITION BY RANGE (a)")->partitioned);
   const only<create_table> part("CREATE TABLE t PARTITION OF p DEFAULT");
   EXPECT_EQ(part->partition_of->name, "p");
-  EXPECT_TRUE(part->default_partition);
+  EXPECT_EQ(part->bound->strategy, 0);
+  EXPECT_EQ(part->behind_bound, "");
   EXPECT_TRUE(only<create_table>("CREATE FOREIGN TABLE t (a int) SERVER s")->foreign);
   EXPECT_FALSE(only<create_table_as>("CREATE TABLE t AS SELECT 1")->select_into);
   EXPECT_TRUE(only<create_table_as>("SELECT 1 INTO TEMP t UNION SELECT 2")->select_into);

@@ -229,11 +229,16 @@ TEST_F(catalog_facts, a_partitioned_table_has_the_size_of_its_partitions) {
   EXPECT_THAT(parts->partitions, ElementsAre("public.parts_1", "public.parts_rest"));
   EXPECT_EQ(parts->default_partition, "public.parts_rest");
   EXPECT_THAT(parts->partition_columns, ElementsAre("k"));
+  EXPECT_EQ(parts->partition_strategy, 'r');
+  EXPECT_THAT(parts->partition_key, ElementsAre("k"));
+  EXPECT_EQ(parts->tablespace, "pg_default");
   const auto one = snapshot.relation_by_full_name("public.parts_1");
   const auto rest = snapshot.relation_by_full_name("public.parts_rest");
   ASSERT_TRUE(one);
   ASSERT_TRUE(rest);
   EXPECT_EQ(one->parent, "public.parts");
+  EXPECT_TRUE(one->partition_bound.starts_with("FOR VALUES FROM ("));
+  EXPECT_EQ(rest->partition_bound, "DEFAULT");
   EXPECT_GT(one->bytes.value(), 0);
   EXPECT_EQ(parts->bytes.value(), one->bytes.value() + rest->bytes.value());
 }
