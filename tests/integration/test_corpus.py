@@ -24,8 +24,9 @@ KNOWN_RULES = {file.stem.replace("_", "-") for file in (ROOT / "policies/rules")
 # What no text shows: whether a table is partitioned, what an index looks like, who depends on a column.
 NEEDS_FACTS = {
     "add-constraint-using-unfit-index", "alter-column-type-check-rescan", "alter-column-type-dependent-object",
-    "alter-column-type-index-rebuild", "concurrently-on-partitioned", "drop-constraint-index",
-    "foreign-key-not-valid-on-partitioned", "sequence-type-mismatch"}
+    "alter-column-type-index-rebuild", "attach-partition-default-scan", "concurrently-on-partitioned", "detach-concurrently-with-default",
+    "drop-constraint-index", "foreign-key-not-valid-on-partitioned", "partitioned-parent-ddl", "replace-view-incompatible",
+    "sequence-type-mismatch"}
 
 SESSION_STATE = re.compile(r"\s*(SET|RESET|BEGIN|START TRANSACTION)\b", re.IGNORECASE)
 

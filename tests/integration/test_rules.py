@@ -39,6 +39,9 @@ DANGEROUS = {
     "truncate": "TRUNCATE orders",
     "vacuum full": "VACUUM FULL orders",
     "cluster": "CLUSTER orders USING orders_pkey",
+    "trigger": "ALTER TABLE orders DISABLE TRIGGER ALL",
+    "row security": "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+    "unlogged": "ALTER TABLE orders SET UNLOGGED",
     "lock": "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE",
 }
 SAFE = {
@@ -52,6 +55,8 @@ SAFE = {
     "new table": "CREATE TABLE new_here (a int); ALTER TABLE new_here ALTER COLUMN a TYPE bigint; DROP TABLE new_here",
     "temporary table": "CREATE TEMP TABLE temporary AS SELECT * FROM orders; ALTER TABLE temporary ALTER COLUMN customer TYPE bigint",
     "small table": "ALTER TABLE lines ALTER COLUMN id TYPE bigint",
+    "already logged": "ALTER TABLE orders SET LOGGED",
+    "row security with a policy": "CREATE POLICY all_rows ON orders USING (true); ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
     "analyze": "ANALYZE orders",
     "vacuum": "VACUUM orders",
 }
