@@ -4,25 +4,29 @@
 #include "policies/statement_parts.hpp"
 
 #include <algorithm>
-#include <cstddef>
 
 namespace tidegate::policies {
 namespace {
 
-// Of the entries behind the first `from`, each relation once with its strongest lock.
-std::vector<held_lock> strong_locks(const transaction_history& history, std::size_t from) {
+template <class Use>
+void each_strong_lock(const transaction_history& history, Use use) {
+  for (const auto& entry : history.entries())
+    if (entry.what == transaction_history::entry::kind::strong_lock)
+      use(held_lock{entry.relation, entry.lock});
+}
+
+// Each relation once with its strongest lock.
+std::vector<held_lock> all_strong_locks(const transaction_history& history) {
   std::vector<held_lock> locks;
-  const auto& entries = history.entries();
-  for (std::size_t i = from; i < entries.size(); ++i) {
-    if (entries[i].what != transaction_history::entry::kind::strong_lock) continue;
-    const auto known = std::find_if(locks.begin(), locks.end(), [&](const held_lock& lock) {
-      return may_be_same(lock.relation, entries[i].relation);
+  each_strong_lock(history, [&](const held_lock& lock) {
+    const auto known = std::find_if(locks.begin(), locks.end(), [&](const held_lock& each) {
+      return may_be_same(each.relation, lock.relation);
     });
     if (known == locks.end())
-      locks.push_back({entries[i].relation, entries[i].lock});
+      locks.push_back(lock);
     else
-      known->level = std::max(known->level, entries[i].lock);
-  }
+      known->level = std::max(known->level, lock.level);
+  });
   std::stable_sort(locks.begin(), locks.end(),
                    [](const held_lock& a, const held_lock& b) { return a.level > b.level; });
   return locks;
@@ -38,19 +42,33 @@ bool may_be_same(const sql::qualified_name& a, const sql::qualified_name& b) {
   return a.name == b.name && (a.schema == b.schema || a.schema.empty() || b.schema.empty());
 }
 
+std::optional<held_lock> strongest_held(const rule_input& input) {
+  std::optional<held_lock> strongest;
+  each_strong_lock(input.history, [&](const held_lock& lock) {
+    if (!strongest || lock.level > strongest->level) strongest = lock;
+  });
+  return strongest;
+}
+
+std::optional<held_lock> held_on(const rule_input& input, const sql::qualified_name& relation) {
+  std::optional<held_lock> found;
+  each_strong_lock(input.history, [&](const held_lock& lock) {
+    if (may_be_same(lock.relation, relation) && (!found || lock.level > found->level)) found = lock;
+  });
+  return found;
+}
+
 std::vector<held_lock> held_before(const rule_input& input) {
-  return strong_locks(input.history, 0);
+  return all_strong_locks(input.history);
 }
 
 std::vector<held_lock> newly_taken(const rule_input& input) {
   if (!input.statement.ddl || parts_of(input.statement).size() > 1) return {};
-  transaction_history after = input.history;
-  after.add(input.statement, false, input.catalog);
-  std::vector<held_lock> taken = strong_locks(after, input.history.entries().size());
-  const std::vector<held_lock> before = held_before(input);
+  transaction_history alone;
+  alone.add(input.statement, false, input.catalog);
+  std::vector<held_lock> taken = all_strong_locks(alone);
   std::erase_if(taken, [&](const held_lock& lock) {
-    return std::any_of(before.begin(), before.end(),
-                       [&](const held_lock& held) { return may_be_same(held.relation, lock.relation); });
+    return input.history.created(lock.relation) || held_on(input, lock.relation).has_value();
   });
   return taken;
 }

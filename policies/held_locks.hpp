@@ -4,6 +4,7 @@
 
 #include "policies/rule.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,11 @@ struct held_lock {
   std::string name() const;  // the name, quoted where needed
 };
 
-// What the transaction took before this statement, the strongest first.
+// Of what the transaction took before this statement: the strongest; what is on this relation.
+std::optional<held_lock> strongest_held(const rule_input& input);
+std::optional<held_lock> held_on(const rule_input& input, const sql::qualified_name& relation);
+// All of it, each relation once, the strongest first. For the end of a transaction: it takes its time where
+// thousands of tables are locked.
 std::vector<held_lock> held_before(const rule_input& input);
 
 // What the statement itself takes, on tables that the transaction holds no strong lock on yet. Nothing for

@@ -95,8 +95,14 @@ class recorder {
                           .relation = qualify(grown->type, schema_),
                           .name = grown->value,
                           .may_have_existed = grown->if_not_exists});
+    if (const auto* renamed = statement.as<sql::rename>(); renamed &&
+                                                           renamed->kind == sql::object_kind::column &&
+                                                           renamed->relation_kind == sql::object_kind::view)
+      push(kind::changed_view, renamed->relation);
+    const std::size_t before = entries_.size();
     for (const auto& lock : own_locks(statement, catalog_))
       if (blocks_writes(lock.level)) lock_taken(statement, lock);
+    if (entries_.size() > before) follow_name(statement);
   }
 
  private:
@@ -122,10 +128,16 @@ class recorder {
     entries_.push_back({.what = kind::strong_lock, .relation = relation, .name = {}, .lock = lock.level});
   }
 
-  // A table that was moved to this name.
-  void still_locked(const sql::qualified_name& relation) {
+  // A table that was locked under its old name is locked under the new one.
+  void follow_name(const sql::statement& statement) {
+    sql::qualified_name to;
+    if (const auto* renamed = statement.as<sql::rename>(); renamed && renamed->kind == renamed->relation_kind)
+      to = {.database = {}, .schema = renamed->relation.schema, .name = renamed->to};
+    else if (const auto* moved = statement.as<sql::set_schema>())
+      to = {.database = {}, .schema = moved->to, .name = moved->object.name};
+    if (to.name.empty()) return;
     entries_.push_back({.what = kind::strong_lock,
-                        .relation = qualify(relation, schema_),
+                        .relation = qualify(to, schema_),
                         .name = {},
                         .lock = lock_level::access_exclusive});
   }
@@ -167,22 +179,13 @@ class recorder {
     const bool relation = statement.kind == table || statement.kind == view ||
                           statement.kind == materialized_view || statement.kind == index ||
                           statement.kind == sequence || statement.kind == foreign_table;
-    if (!relation) return;
-    if (!created(entries_, statement.relation)) {
-      if (is_table(statement.kind) && is_table(statement.relation_kind))
-        still_locked({.database = {}, .schema = statement.relation.schema, .name = statement.to});
-      return;
-    }
+    if (!relation || !created(entries_, statement.relation)) return;
     push(kind::dropped_relation, statement.relation);
     push(kind::created_relation, {.database = {}, .schema = statement.relation.schema, .name = statement.to});
   }
 
   void move(const sql::set_schema& statement) {
-    if (!created(entries_, statement.object)) {
-      if (is_table(statement.kind))
-        still_locked({.database = {}, .schema = statement.to, .name = statement.object.name});
-      return;
-    }
+    if (!created(entries_, statement.object)) return;
     push(kind::dropped_relation, statement.object);
     push(kind::created_relation, {.database = {}, .schema = statement.to, .name = statement.object.name});
   }

@@ -25,6 +25,7 @@ class transaction_history {
       not_valid_constraint,
       added_enum_value,
       created_policy,
+      changed_view,  // its columns may have other names now
       wrote_rows,
       savepoint,
       began

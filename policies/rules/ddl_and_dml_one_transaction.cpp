@@ -15,12 +15,26 @@ const rule& ddl_and_dml_one_transaction_rule();
 namespace {
 
 // Where migration tools keep which migration ran: one row, changed in the transaction of the migration.
-constexpr std::string_view version_tables[] = {
-    "__efmigrationshistory", "_prisma_migrations", "alembic_version", "ar_internal_metadata",
-    "databasechangelog",     "databasechangeloglock", "django_migrations", "doctrine_migration_versions",
-    "flyway_schema_history", "goose_db_version", "knex_migrations", "knex_migrations_lock", "migrations",
-    "schema_migrations",     "schema_version", "sequelizemeta", "typeorm_metadata", "__diesel_schema_migrations",
-    "_sqlx_migrations",      "__drizzle_migrations"};
+constexpr std::string_view version_tables[] = {"__efmigrationshistory",
+                                               "_prisma_migrations",
+                                               "alembic_version",
+                                               "ar_internal_metadata",
+                                               "databasechangelog",
+                                               "databasechangeloglock",
+                                               "django_migrations",
+                                               "doctrine_migration_versions",
+                                               "flyway_schema_history",
+                                               "goose_db_version",
+                                               "knex_migrations",
+                                               "knex_migrations_lock",
+                                               "migrations",
+                                               "schema_migrations",
+                                               "schema_version",
+                                               "sequelizemeta",
+                                               "typeorm_metadata",
+                                               "__diesel_schema_migrations",
+                                               "_sqlx_migrations",
+                                               "__drizzle_migrations"};
 
 bool keeps_versions(const sql::qualified_name& relation) {
   std::string folded = relation.name;
@@ -46,12 +60,10 @@ std::optional<sql::qualified_name> written(const sql::statement& statement) {
 void check(const rule_input& input, findings& out) {
   const auto target = written(input.statement);
   if (!target) return;
-  const auto held = held_before(input);
-  if (held.empty()) return;
   // the table itself rather than another one
-  auto lock = std::find_if(held.begin(), held.end(),
-                           [&](const held_lock& each) { return may_be_same(each.relation, *target); });
-  if (lock == held.end()) lock = held.begin();
+  auto lock = held_on(input, *target);
+  if (!lock) lock = strongest_held(input);
+  if (!lock) return;
   const subject locked = subject_of(input, lock->relation);
   finding f = finding_on(ddl_and_dml_one_transaction_rule(), locked);
   f.lock = lock->level;
@@ -60,8 +72,9 @@ void check(const rule_input& input, findings& out) {
   f.message = command + " of " + sql::quote_name(*target) + " in a transaction that holds " +
               std::string(name(lock->level)) + " on " + lock->name();
   f.detail = detail_of(lock->level, locked, "the " + command + " runs, and until the transaction ends");
-  advise(f, {"COMMIT;  -- the schema change first", "BEGIN;  -- then the " + command + ", in batches by key, "
-                                                    "COMMIT after each"});
+  advise(f, {"COMMIT;  -- the schema change first", "BEGIN;  -- then the " + command +
+                                                        ", in batches by key, "
+                                                        "COMMIT after each"});
   out.push_back(std::move(f));
 }
 

@@ -16,20 +16,21 @@ bool is_exclusive(const held_lock& lock) {
 }
 
 void check(const rule_input& input, findings& out) {
-  const auto held = held_before(input);
-  if (held.empty() || !is_exclusive(held.front())) return;
+  const auto held = strongest_held(input);
+  if (!held || !is_exclusive(*held)) return;
   const auto taken = newly_taken(input);
   if (taken.empty() || !is_exclusive(taken.front())) return;
   const subject table = subject_of(input, taken.front().relation);
   finding f = finding_on(multiple_ddl_one_transaction_rule(), table);
-  f.relations.push_back(held.front().name());
+  f.relations.push_back(held->name());
   f.at = input.statement.range.begin;
-  f.message = "this transaction holds ACCESS EXCLUSIVE on " + held.front().name() + " and takes it on " +
-              table.sql + " as well";
-  f.detail = "Both are held until it ends: whoever uses the tables in the other order deadlocks with it, and "
-             "while it waits for " +
-             table.sql + " everybody waits for " + held.front().name() + ".";
-  f.steps = {"COMMIT;  -- the change of " + held.front().name() + " first",
+  f.message = "this transaction holds ACCESS EXCLUSIVE on " + held->name() + " and takes it on " + table.sql +
+              " as well";
+  f.detail =
+      "Both are held until it ends: whoever uses the tables in the other order deadlocks with it, and "
+      "while it waits for " +
+      table.sql + " everybody waits for " + held->name() + ".";
+  f.steps = {"COMMIT;  -- the change of " + held->name() + " first",
              "BEGIN;  -- then the change of " + table.sql};
   f.hint = "Instead: COMMIT; before it, so that each table is changed in a transaction of its own.";
   out.push_back(std::move(f));

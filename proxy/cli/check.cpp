@@ -130,7 +130,6 @@ class script_checker {
             copy && copy->from && copy->relation && !copy->program && contains_word(piece->text, "stdin"))
           script.skip_copy_data();
       }
-      last_ = *piece;
     }
     if (is_implicit_transaction) effects_.add(control("COMMIT"), {});
   }
@@ -169,15 +168,14 @@ class script_checker {
 
   // The file ends in an open transaction: what that means is told with its last statement.
   void judge_end() {
-    const sql::statement end{.node = sql::other_statement{}};
+    const sql::statement end{.node = sql::other_statement{}, .range = last_range_};
     const policies::catalog_snapshot nothing_known;
     policies::session_facts session;
     session.in_transaction = true;
     session.guarded = false;
     session.at_end = true;
     const decision decided = decide({end, last_.text, nothing_known, session, history_}, policy_);
-    const auto begin = std::min(last_.text.find_first_not_of(" \t\r\n"), last_.text.size());
-    report(report_.statements.back(), last_, {static_cast<sql::position>(begin), -1}, decided, false);
+    report(report_.statements.back(), last_, last_range_, decided, false);
   }
 
   // A later statement has done what was missed.
@@ -248,6 +246,8 @@ class script_checker {
     const auto end = static_cast<std::size_t>(std::clamp(range.end, static_cast<sql::position>(begin), size));
     statement.line = lines_.line(piece.offset + begin);
     statement.sql = piece.text.substr(begin, end - begin);
+    last_ = piece;
+    last_range_ = range;
     report_.statements.push_back(std::move(statement));
     return report_.statements.back();
   }
@@ -265,7 +265,8 @@ class script_checker {
   const fact_source& facts_;
   script_effects effects_;
   policies::transaction_history history_;
-  script_piece last_;
+  script_piece last_;  // of the last statement that was reported, which stands at:
+  sql::text_range last_range_;
   reported_file report_;
 };
 

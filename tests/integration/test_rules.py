@@ -43,6 +43,15 @@ DANGEROUS = {
     "row security": "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
     "unlogged": "ALTER TABLE orders SET UNLOGGED",
     "lock": "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE",
+    "update of every row": "UPDATE orders SET note = 'x'",
+    "update whose condition is a constant": "update only public.orders set note = 'x' where (1 = 1) returning id",
+    "delete of every row": "/* WHERE id = 1 */ DELETE FROM orders -- WHERE id = 1",
+    "delete in a with query": "WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone WHERE id = 1",
+    "delete behind a select": "SELECT 1; DELETE FROM orders",
+    "delete to copy out": "COPY (DELETE FROM orders RETURNING id) TO STDOUT",
+    "delete that is explained": "EXPLAIN ANALYZE DELETE FROM orders",
+    "delete prepared by sql": "PREPARE gone AS DELETE FROM orders",
+    "delete in a block": "DO $$ BEGIN DELETE FROM orders; END $$",
 }
 SAFE = {
     "plain column": "ALTER TABLE orders ADD COLUMN plain int",
@@ -59,6 +68,11 @@ SAFE = {
     "row security with a policy": "CREATE POLICY all_rows ON orders USING (true); ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
     "analyze": "ANALYZE orders",
     "vacuum": "VACUUM orders",
+    "update of some rows": "UPDATE orders SET note = 'x' WHERE id = 1",
+    "update of no row": "UPDATE orders SET note = 'x' WHERE false",
+    "delete from a small table": "DELETE FROM lines",
+    "delete from a new table": "CREATE TABLE new_here AS SELECT * FROM orders; DELETE FROM new_here; DROP TABLE new_here",
+    "delete from a temporary table": "CREATE TEMP TABLE temporary AS SELECT * FROM orders; DELETE FROM temporary",
 }
 
 
@@ -500,6 +514,90 @@ def test_cascade_from_a_small_table_reaches_big_ones(target, bystander, postgres
             assert wire.errors(client.query("DROP TABLE small CASCADE")) == [REFUSED]
     finally:
         postgres.execute("DROP TABLE small CASCADE")
+
+
+# -- rows, and what shares a transaction ------------------------------------------------------------------------------------------------
+
+
+def test_change_of_rows_with_a_where_is_not_parsed(make_gateway):
+    gateway = make_gateway()
+    with gateway.login() as client:
+        for sql in ("UPDATE orders SET note = (SELECT 'x' WHERE true) WHERE id = 1", "DELETE FROM orders WHERE (id) = 2",
+                    "WITH gone AS (DELETE FROM orders WHERE id = 3 RETURNING *) SELECT * FROM gone"):
+            assert wire.errors(client.query(sql)) == []
+        assert wire.errors(client.sync(P("UPDATE orders SET note = $1 WHERE id = $2"))) == []
+        assert gateway.metrics().sum("tidegate_statements_parsed_total") == 0
+        assert wire.errors(client.query("UPDATE orders SET note = 'x' WHERE 1 = 1")) == [REFUSED]
+        assert gateway.metrics().sum("tidegate_statements_parsed_total") == 1
+
+
+def test_change_of_every_row_is_decided_at_each_execution(target, bystander, postgres):
+    postgres.execute("CREATE TABLE growing (a int); ALTER TABLE growing OWNER TO app; INSERT INTO growing VALUES (1)")
+    try:
+        with target.login() as client:
+            assert wire.errors(client.sync(P("UPDATE growing SET a = a + 1", "up"), B("up"), E())) == []
+            postgres.execute("INSERT INTO growing SELECT generate_series(1, 20000)")
+            error = refusal(client.sync(B("up"), E()))
+            assert error["C"] == REFUSED and "growing" in error["M"] and "WHERE" in error["H"]
+        assert postgres.execute("SELECT count(*) FROM growing WHERE a = 2") == [(2,)]
+    finally:
+        postgres.execute("DROP TABLE growing")
+
+
+def test_the_batch_that_the_hint_gives_runs(target, bystander, postgres):
+    with target.login() as client:
+        for sql, left in (("UPDATE orders SET note = 'all'", "SELECT count(*) FROM orders WHERE note <> 'all'"),
+                          ("DELETE FROM orders", "SELECT count(*) FROM orders")):
+            batch = refusal(client.query(sql))["H"].removeprefix("Instead: ").split("\n")[0]
+            assert wire.errors(client.query(batch)) == []
+            assert postgres.execute(left) == [(10000,)]
+
+
+def test_second_table_of_a_transaction_is_told(target, bystander):
+    with target.login() as client:
+        for sql, told in (("BEGIN", False), ("ALTER TABLE orders ADD COLUMN a int", False), ("ALTER TABLE public.orders ADD COLUMN b int", False),
+                          ("SAVEPOINT s", False), ("ALTER TABLE lines ADD COLUMN a int", True), ("ROLLBACK TO s", False)):
+            messages = client.query(sql)
+            assert wire.errors(messages) == []
+            assert ("this transaction holds ACCESS EXCLUSIVE on public.orders" in notices(messages)) == told, sql
+        client.query("ROLLBACK")
+        assert "this transaction holds" not in notices(client.query("ALTER TABLE lines ADD COLUMN a int"))
+
+
+def test_rows_changed_behind_a_schema_change_are_told(target, bystander):
+    change, rows = "ALTER TABLE orders ADD COLUMN a int", "UPDATE orders SET a = 1 WHERE id = 1"
+    with target.login() as client:
+        messages = client.query(f"BEGIN; {change}; {rows}; ROLLBACK")
+        assert wire.errors(messages) == [] and "in a transaction that holds ACCESS EXCLUSIVE" in notices(messages)
+        messages = client.query(f"BEGIN; {change}; COMMIT; {rows}")
+        assert wire.errors(messages) == [] and "in a transaction that holds" not in notices(messages)
+
+
+def test_new_value_of_an_enum_waits_for_the_commit(target, bystander, postgres):
+    postgres.execute("CREATE TYPE mood AS ENUM ('good'); ALTER TYPE mood OWNER TO app")
+    add, use = "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'bad' AFTER 'good'", "CREATE TABLE moods (m mood PRIMARY KEY DEFAULT 'bad'::mood)"
+    try:
+        with target.login() as client:
+            error = refusal(client.query(f"{add.replace('IF NOT EXISTS ', '')}; {use}"))
+            assert error["C"] == "55P04" and "COMMIT" in error["H"]
+            assert wire.errors(client.query(f"{add}; {use}")) == ["55P04"]   # PostgreSQL's own: it might have been there
+            assert wire.errors(client.query(add)) == []
+            assert wire.errors(client.query(f"{add}; {use}")) == []
+    finally:
+        postgres.execute("DROP TABLE IF EXISTS moods; DROP TYPE mood")
+
+
+@pytest.mark.parametrize("sql, told", [
+    ("SET LOCAL lock_timeout = '2s'", "SET LOCAL lock_timeout outside a transaction has no effect"),
+    ("SET standard_conforming_strings = off", "gives strings with a backslash another meaning"),
+    ("GRANT SELECT ON orders TO PUBLIC", "SELECT on orders for every role there is and will be"),
+    ("REVOKE ALL ON orders FROM PUBLIC", "PUBLIC loses rights on orders at once"),
+    ("CREATE TABLE pg_temp.t (a int); CREATE TABLE kept (id int PRIMARY KEY); DROP TABLE kept", "primary key id of kept is integer"),
+])
+def test_what_is_only_told_runs(target, bystander, sql, told):
+    with target.login() as client:
+        messages = client.query(sql)
+        assert wire.errors(messages) == [] and told in notices(messages)
 
 
 # -- rewrites, warnings, overrides --------------------------------------------------------------------------------------------------------

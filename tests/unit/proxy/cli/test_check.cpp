@@ -109,14 +109,15 @@ TEST(Check, places_findings_in_the_file) {
 }
 
 TEST(Check, exempts_what_the_file_made) {
-  EXPECT_TRUE(found("CREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\nALTER TABLE t ALTER a SET NOT NULL;\n"
-                    "DROP INDEX i;\nDROP TABLE t")
+  EXPECT_TRUE(found("CREATE TABLE t (a int8 PRIMARY KEY);\nCREATE INDEX i ON t (a);\n"
+                    "ALTER TABLE t ALTER a SET NOT NULL;\nDROP INDEX i;\nDROP TABLE t")
                   .empty());
-  EXPECT_EQ(found("CREATE TABLE IF NOT EXISTS t (a int);\nCREATE INDEX ON t (a)"),
+  EXPECT_EQ(found("CREATE TABLE IF NOT EXISTS t (a int8 PRIMARY KEY);\nCREATE INDEX ON t (a)"),
             names{"2 create-index-not-concurrently"});
   EXPECT_EQ(found("BEGIN;\nCREATE TABLE t (a int);\nROLLBACK;\nDROP TABLE t"), names{"4 drop-table"});
-  EXPECT_TRUE(found("CREATE TABLE t (a int);\nALTER TABLE t RENAME TO u;\nCREATE INDEX ON u (a)").empty());
-  EXPECT_TRUE(found("CREATE SCHEMA s CREATE TABLE t (a int);\nCREATE INDEX ON s.t (a)").empty());
+  EXPECT_TRUE(found("CREATE TABLE t (a int8 PRIMARY KEY);\nALTER TABLE t RENAME TO u;\nCREATE INDEX ON u (a)")
+                  .empty());
+  EXPECT_TRUE(found("CREATE SCHEMA s CREATE TABLE t (a int8 PRIMARY KEY);\nCREATE INDEX ON s.t (a)").empty());
 }
 
 // With a database that has `public.orders (note text)`.
@@ -175,8 +176,8 @@ TEST(Check, follows_search_path_and_names) {
 
 TEST(Check, takes_statements_of_one_line_for_one_message) {
   EXPECT_EQ(found("SET lock_timeout = '2s'; CREATE INDEX CONCURRENTLY i ON t (a)"),
-            names{"1 concurrently-in-transaction"});
-  EXPECT_TRUE(found("SET lock_timeout = '2s';\nCREATE INDEX CONCURRENTLY i ON t (a)").empty());
+            (names{"1 concurrently-in-transaction", "1 short-lock-timeout-on-concurrently"}));
+  EXPECT_TRUE(found("SET statement_timeout = '2h';\nCREATE INDEX CONCURRENTLY i ON t (a)").empty());
   EXPECT_TRUE(found("CREATE INDEX CONCURRENTLY i ON t (a); -- done\n\nSELECT 1").empty());
   EXPECT_EQ(found("BEGIN;\nCREATE INDEX CONCURRENTLY i ON t (a);\nCOMMIT"),
             names{"2 concurrently-in-transaction"});
@@ -214,10 +215,11 @@ TEST(Check, follows_settings_to_the_end_of_the_message_or_transaction) {
   using migrations::layout;
   const std::string set = "SET LOCAL standard_conforming_strings = off;\n";
   const std::string hidden = "SELECT 'a\\'; DROP TABLE t; --'\n";
-  EXPECT_TRUE(found_by(layout::prisma, set + hidden).empty());
-  EXPECT_TRUE(found_by(layout::goose, "-- +goose Up\n" + set + hidden + ";\n").empty());
+  EXPECT_EQ(found_by(layout::prisma, set + hidden), names{"1 parser-setting-change"});
+  EXPECT_EQ(found_by(layout::goose, "-- +goose Up\n" + set + hidden + ";\n"),
+            names{"2 parser-setting-change"});
   EXPECT_EQ(found_by(layout::goose, "-- +goose NO TRANSACTION\n-- +goose Up\n" + set + hidden + ";\n"),
-            names{"4 drop-table"});
+            (names{"3 parser-setting-change", "3 set-local-outside-transaction", "4 drop-table"}));
 }
 
 TEST(Check, says_what_it_assumed_of_a_line) {
@@ -228,11 +230,35 @@ TEST(Check, says_what_it_assumed_of_a_line) {
 }
 
 TEST(Check, follows_settings) {
-  EXPECT_TRUE(found("SET standard_conforming_strings = off;\nSELECT 'a\\'; DROP TABLE t; --'").empty());
+  EXPECT_EQ(found("SET standard_conforming_strings = off;\nSELECT 'a\\'; DROP TABLE t; --'"),
+            names{"1 parser-setting-change"});
   EXPECT_EQ(found("SELECT 'a\\'; DROP TABLE t; --'"), names{"1 drop-table"});
   EXPECT_EQ(
       found("BEGIN;\nSET LOCAL standard_conforming_strings = off;\nCOMMIT;\nSELECT 'a\\'; DROP TABLE t; --'"),
-      names{"4 drop-table"});
+      (names{"2 parser-setting-change", "4 drop-table"}));
+  EXPECT_EQ(found("SET lock_timeout = 0;\nALTER TABLE t ADD a int"),
+            (names{"1 lock-timeout-disabled", "2 missing-lock-timeout"}));
+}
+
+TEST(Check, judges_the_end_of_the_file) {
+  EXPECT_EQ(found("BEGIN;\n\n-- first\nALTER TABLE t ADD a int;\n-- last\n"),
+            names{"4 transaction-left-open"});
+  EXPECT_EQ(found("BEGIN; ALTER TABLE t ADD a int;\nSELECT 1"), names{"2 transaction-left-open"});
+  EXPECT_TRUE(found("BEGIN;\nALTER TABLE t ADD a int;\nEND;\nSELECT 1").empty());
+  EXPECT_TRUE(found("BEGIN;\nSELECT 1").empty());
+  const auto report = check("BEGIN;\nALTER TABLE t ADD a int");
+  EXPECT_EQ(report.statements.at(1).verdict, verdict::warn);
+}
+
+TEST(Check, waits_for_the_primary_key_of_a_table) {
+  EXPECT_EQ(found("CREATE TABLE s.t (a int8);\nCREATE TABLE u (a int8)"),
+            (names{"1 table-without-primary-key", "2 table-without-primary-key"}));
+  const auto report =
+      check("CREATE TABLE s.t (a int8);\nALTER TABLE ONLY s.t ADD CONSTRAINT k PRIMARY KEY (a)");
+  EXPECT_TRUE(report.statements.at(0).findings.empty());
+  EXPECT_EQ(report.statements.at(0).verdict, verdict::allow);
+  EXPECT_EQ(found("CREATE TABLE t (a int8);\nALTER TABLE u ADD PRIMARY KEY (a)").front(),
+            "1 table-without-primary-key");
 }
 
 TEST(Check, skips_copy_data) {
