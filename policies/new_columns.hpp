@@ -10,7 +10,7 @@ namespace tidegate::policies {
 struct new_column {
   subject table;
   const sql::column_definition* definition = nullptr;
-  bool primary_key = false;   // alone: a key of several columns is no running number
+  bool primary_key = false;  // alone: a key of several columns is no running number
   bool of_new_table = false;
 };
 

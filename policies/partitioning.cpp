@@ -40,8 +40,8 @@ bool is_text(std::string_view type) {
 
 // The comparison is one of the column's own type, as in the bound: `k = 1.5` of an integer is another.
 bool fits(const constant& value, std::string_view column_type) {
-  return value.type.empty() || value.type == column_type || (is_number(column_type) && is_number(value.type)) ||
-         (is_text(column_type) && is_text(value.type));
+  return value.type.empty() || value.type == column_type ||
+         (is_number(column_type) && is_number(value.type)) || (is_text(column_type) && is_text(value.type));
 }
 
 template <class Integer>
@@ -68,7 +68,8 @@ std::int64_t days_from_civil(std::int64_t year, std::int64_t month, std::int64_t
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-// "2025-01-01 10:00:00.5+02" in microseconds; the form in which PostgreSQL writes ISO dates and most people do.
+// "2025-01-01 10:00:00.5+02" in microseconds; the form in which PostgreSQL writes ISO dates and most people
+// do.
 std::optional<std::int64_t> read_moment(std::string_view text, std::string_view type, bool session_is_utc) {
   constexpr std::int64_t second = 1'000'000;
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, seconds = 0;
@@ -83,7 +84,8 @@ std::optional<std::int64_t> read_moment(std::string_view text, std::string_view 
       return std::nullopt;
     if (skip(text, ":") && !read_digits(text, 2, seconds)) return std::nullopt;
     if (skip(text, "."))
-      for (std::int64_t unit = second / 10; !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) != 0;
+      for (std::int64_t unit = second / 10;
+           !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) != 0;
            unit /= 10, text.remove_prefix(1))
         micros += unit * (text[0] - '0');
   }
@@ -103,7 +105,8 @@ std::optional<std::int64_t> read_moment(std::string_view text, std::string_view 
 std::optional<std::int64_t> read_integer(std::string_view text) {
   std::int64_t value = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
+  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? std::optional(value)
+                                                                         : std::nullopt;
 }
 
 bool consists_of(std::string_view text, char first, char last) {
@@ -239,7 +242,8 @@ class value_line {
   }
 
   void compare(const predicate& condition, truth& result) const {
-    const bool needs_order = condition.what == form::comparison && condition.op != "=" && condition.op != "<>";
+    const bool needs_order =
+        condition.what == form::comparison && condition.op != "=" && condition.op != "<>";
     if (needs_order && !ordered_) return;
     std::vector<std::size_t> at;
     for (const auto& each : condition.constants) at.push_back(cell_of(each.value));
@@ -286,14 +290,18 @@ std::optional<predicate> condition_of(const sql::partition_bound& bound, const s
     one.constants.push_back({value.text, {}});
     return one;
   };
-  const auto is_constant = [](const sql::bound_value& value) { return value.what != sql::bound_kind::expression; };
+  const auto is_constant = [](const sql::bound_value& value) {
+    return value.what != sql::bound_kind::expression;
+  };
   if (bound.strategy == 'r') {
     if (bound.lower.size() != 1 || bound.upper.size() != 1 || !is_constant(bound.lower.front()) ||
         !is_constant(bound.upper.front()))
       return std::nullopt;
     std::vector<predicate> parts{about(form::is_not_null, column)};
-    if (bound.lower.front().what == sql::bound_kind::value) parts.push_back(compare(">=", bound.lower.front()));
-    if (bound.upper.front().what == sql::bound_kind::value) parts.push_back(compare("<", bound.upper.front()));
+    if (bound.lower.front().what == sql::bound_kind::value)
+      parts.push_back(compare(">=", bound.lower.front()));
+    if (bound.upper.front().what == sql::bound_kind::value)
+      parts.push_back(compare("<", bound.upper.front()));
     return join(form::all_of, std::move(parts));
   }
   if (bound.strategy != 'l' || !std::all_of(bound.values.begin(), bound.values.end(), is_constant))
@@ -343,8 +351,9 @@ bool implies(const relation_facts& table, const std::string& column, const predi
 
 // The key's column; none: several, or an expression.
 const std::string* key_column(const relation_facts& parent) {
-  return parent.partition_key.size() == 1 && !parent.partition_key.front().empty() ? &parent.partition_key.front()
-                                                                                   : nullptr;
+  return parent.partition_key.size() == 1 && !parent.partition_key.front().empty()
+             ? &parent.partition_key.front()
+             : nullptr;
 }
 
 bool excludes(const relation_facts& table, const relation_facts& parent, const sql::partition_bound& bound,
@@ -356,7 +365,8 @@ bool excludes(const relation_facts& table, const relation_facts& parent, const s
 }
 
 // DEFAULT: none of the other partitions' rows.
-bool excludes_all(const relation_facts& table, const relation_facts& parent, const catalog_snapshot& catalog) {
+bool excludes_all(const relation_facts& table, const relation_facts& parent,
+                  const catalog_snapshot& catalog) {
   return std::all_of(parent.partitions.begin(), parent.partitions.end(), [&](const std::string& name) {
     const auto sibling = catalog.relation_by_full_name(name);
     const auto bound = sibling ? sql::parse_partition_bound(sibling->partition_bound) : std::nullopt;
@@ -410,7 +420,8 @@ steps proof_steps(const std::string& table_sql, const std::string& constraint, c
 
 std::string create_apart_sql(const sql::create_table& create, const subject& parent) {
   const std::string table = sql::quote_name(create.relation);
-  if (create.foreign) return "CREATE FOREIGN TABLE " + table + " (…) …;  -- with the columns of " + parent.sql;
+  if (create.foreign)
+    return "CREATE FOREIGN TABLE " + table + " (…) …;  -- with the columns of " + parent.sql;
   const bool has_identity =
       parent.facts && std::any_of(parent.facts->columns.begin(), parent.facts->columns.end(),
                                   [](const column_facts& column) { return column.identity != 0; });

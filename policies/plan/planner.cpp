@@ -3,6 +3,7 @@
 #include "policies/plan/alter_table.hpp"
 #include "policies/plan/draft.hpp"
 #include "policies/plan/index.hpp"
+#include "policies/plan/partition.hpp"
 
 #include <array>
 #include <cstddef>
@@ -33,9 +34,15 @@ plan for_statement(const rule_input& input, const decision& decision) {
     out.relation_oid = facts.oid;
   };
   if (const auto* alter = input.statement.as<sql::alter_table>();
-      alter && alter->kind == sql::object_kind::table) {
+      alter && alter->kind == sql::object_kind::table && !alter->commands.empty()) {
     about(alter->relation);
-    out.steps = plan_alter_table(input, *alter, decision);
+    const auto action = alter->commands.front().action;
+    const bool of_partition =
+        action == sql::alter_action::attach_partition || action == sql::alter_action::detach_partition;
+    out.steps = of_partition ? plan_partition(input, decision) : plan_alter_table(input, *alter, decision);
+  } else if (const auto* part = input.statement.as<sql::create_table>(); part && part->partition_of) {
+    about(*part->partition_of);
+    out.steps = plan_partition(input, decision);
   } else if (const auto* create = input.statement.as<sql::create_index>()) {
     about(create->relation);
     const bool partitioned = known(input, create->relation).kind == 'p';

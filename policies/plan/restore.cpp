@@ -32,7 +32,8 @@ std::optional<filling> filling_in(std::string_view sql, const relation_facts& re
 }  // namespace
 
 spoken_error nulls_in(const std::string& relation, const std::string& column) {
-  return {"23502", "column \"" + column + "\" of relation \"" + relation + "\" contains null values", {}, column};
+  return {
+      "23502", "column \"" + column + "\" of relation \"" + relation + "\" contains null values", {}, column};
 }
 
 std::optional<plan_step> restore_step(const written_step& written, const relation_facts& relation,

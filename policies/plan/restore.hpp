@@ -1,8 +1,8 @@
 #pragma once
 // Steps of a plan that was interrupted, from what was written down of them. Pure.
 
-#include "policies/plan/plan.hpp"
 #include "policies/catalog.hpp"
+#include "policies/plan/plan.hpp"
 
 #include <optional>
 #include <string>
@@ -15,7 +15,8 @@ struct written_step {
   std::string not_null_column;  // of a check that proves it: what its violation means (spoken_error)
 };
 
-// None: it can't be understood, and nothing is to be done with the plan. `relation`: of the plan, as it is now.
+// None: it can't be understood, and nothing is to be done with the plan. `relation`: of the plan, as it is
+// now.
 std::optional<plan_step> restore_step(const written_step& step, const relation_facts& relation,
                                       const catalog_snapshot& catalog);
 

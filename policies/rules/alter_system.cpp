@@ -18,12 +18,15 @@ void check(const rule_input& input, findings& out) {
   const bool everything = setting.form == sql::set_form::reset_all;
   finding f;
   f.at = input.statement.range.begin;
-  f.message = "ALTER SYSTEM changes " + (everything ? std::string("every setting it ever made") : setting.name) +
+  f.message = "ALTER SYSTEM changes " +
+              (everything ? std::string("every setting it ever made") : setting.name) +
               " for every database of the server";
-  f.detail = "It is written to postgresql.auto.conf, which overrides postgresql.conf, and takes effect at the "
-             "next reload or restart, whoever causes it; a wrong value may keep the server from starting.";
+  f.detail =
+      "It is written to postgresql.auto.conf, which overrides postgresql.conf, and takes effect at the "
+      "next reload or restart, whoever causes it; a wrong value may keep the server from starting.";
   if (setting.form == sql::set_form::set) {
-    const bool plain = !setting.value.empty() && setting.value.find_first_not_of("0123456789") == std::string::npos;
+    const bool plain =
+        !setting.value.empty() && setting.value.find_first_not_of("0123456789") == std::string::npos;
     f.steps = {"ALTER DATABASE … SET " + setting.name + " = " + (plain ? setting.value : "…") + ";"};
     f.hint = "Instead: " + f.steps[0] + "  -- or ALTER ROLE …, where that is enough";
   } else {

@@ -1,5 +1,6 @@
 // ATTACH PARTITION holds ACCESS EXCLUSIVE on the new partition while it reads every row (unless valid
-// constraints prove the bounds), builds the indexes that the parent has and it has not, and checks foreign keys.
+// constraints prove the bounds), builds the indexes that the parent has and it has not, and checks foreign
+// keys.
 #include "policies/partitioning.hpp"
 #include "policies/sql/quote.hpp"
 
@@ -56,8 +57,8 @@ void add_index_step(const subject& table, const index_facts& index, steps& out) 
       sql::quote_identifier(index.primary ? object_name(table, "", "pkey")
                                           : object_name(table, plain ? names : index.name,
                                                         index.constraint.empty() ? "idx" : "key"));
-  out.push_back(std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX CONCURRENTLY " + name + " ON " +
-                table.sql + (index.method == "btree" ? " " : " USING " + index.method + " ") +
+  out.push_back(std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX CONCURRENTLY " + name +
+                " ON " + table.sql + (index.method == "btree" ? " " : " USING " + index.method + " ") +
                 (plain ? "(" + columns + ");" : "…;  -- as " + sql::quote_identifier(index.name)));
   if (!index.constraint.empty() && index.unique)
     out.push_back("ALTER TABLE " + table.sql + " ADD CONSTRAINT " + name +
@@ -125,7 +126,8 @@ void check(const rule_input& input, findings& out) {
   const auto* statement = input.statement.as<sql::alter_table>();
   if (!statement) return;
   for (const auto& command : statement->commands) {
-    if (command.action != sql::alter_action::attach_partition || !command.partition || !command.bound) continue;
+    if (command.action != sql::alter_action::attach_partition || !command.partition || !command.bound)
+      continue;
     const subject parent = subject_of(input, statement->relation);
     const subject table = subject_of(input, *command.partition);
     // the rows of a foreign table are not looked at
@@ -134,12 +136,12 @@ void check(const rule_input& input, findings& out) {
     if (!todo.any()) continue;
     finding f = finding_on(attach_partition_scan_rule(), table);
     f.relations.push_back(parent.full_name);
-    f.message = "attaching " + table.sql + " to " + parent.sql + (todo.reads_rows ? " scans it" : " works on it") +
-                " while it is locked";
+    f.message = "attaching " + table.sql + " to " + parent.sql +
+                (todo.reads_rows ? " scans it" : " works on it") + " while it is locked";
     f.detail = detail_of(f.lock, table, todo.in_words());
     if (!table.facts || !parent.facts)
-      f.lacked_fact = "whether constraints of " + table.sql + " prove the bounds, and which indexes " + parent.sql +
-                      " has";
+      f.lacked_fact = "whether constraints of " + table.sql + " prove the bounds, and which indexes " +
+                      parent.sql + " has";
     advise(f, steps_for(table, parent, *command.bound, todo, input.catalog));
     out.push_back(std::move(f));
   }
@@ -148,9 +150,10 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& attach_partition_scan_rule() {
-  static constexpr rule r{"attach-partition-scan",
-                          "ATTACH PARTITION scans the new partition unless valid constraints prove the bounds",
-                          hazard::online_way, verdict::plan, check};
+  static constexpr rule r{
+      "attach-partition-scan",
+      "ATTACH PARTITION scans the new partition unless valid constraints prove the bounds",
+      hazard::online_way, verdict::plan, check};
   return r;
 }
 

@@ -19,8 +19,9 @@ void check(const rule_input& input, findings& out) {
   f.rule = copy_program_rule().id;
   f.at = input.statement.range.begin;
   f.message = "COPY … PROGRAM runs a shell command on the database server";
-  f.detail = "It runs as the operating system's user of PostgreSQL, who can read and change every file of the "
-             "cluster.";
+  f.detail =
+      "It runs as the operating system's user of PostgreSQL, who can read and change every file of the "
+      "cluster.";
   f.steps = {"COPY " + what + (copy->from ? " FROM STDIN;" : " TO STDOUT;")};
   f.hint = "Instead: " + f.steps[0] + "  -- and run the program beside the client: psql's \\copy … program";
   out.push_back(std::move(f));

@@ -1,5 +1,5 @@
-// CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on the parent; the same table made by itself and attached
-// takes SHARE UPDATE EXCLUSIVE, in nobody's way.
+// CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE on the parent; the same table made by itself and
+// attached takes SHARE UPDATE EXCLUSIVE, in nobody's way.
 #include "policies/partitioning.hpp"
 
 #include <iterator>
@@ -22,7 +22,8 @@ void check(const rule_input& input, findings& out) {
   const subject table = subject_of(input, create->relation);
   if (parent.certainly_missing || (create->if_not_exists && table.facts)) return;
   finding f = finding_on(create_partition_of_rule(), parent);
-  f.message = "creating " + table.sql + " as a partition of " + parent.sql + " blocks reads and writes of " + parent.sql;
+  f.message = "creating " + table.sql + " as a partition of " + parent.sql + " blocks reads and writes of " +
+              parent.sql;
   f.detail = lock_in_words(f.lock, parent) + " until the transaction ends; " + size_in_words(parent) + ".";
   auto others = default_scan_of(parent, *create->bound, input.catalog);
   steps all = std::move(others.before);
@@ -37,7 +38,8 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& create_partition_of_rule() {
-  static constexpr rule r{"create-partition-of", "CREATE TABLE … PARTITION OF locks the parent against reads and writes",
+  static constexpr rule r{"create-partition-of",
+                          "CREATE TABLE … PARTITION OF locks the parent against reads and writes",
                           hazard::online_way, verdict::plan, check};
   return r;
 }

@@ -44,8 +44,9 @@ void check(const rule_input& input, findings& out) {
   finding f = finding_on(create_table_as_large_rule(), *biggest);
   f.lock = lock_level::access_share;
   f.message = "every row of " + biggest->sql + " is read into new table " + made + " in one transaction";
-  f.detail = "Its snapshot keeps VACUUM from clearing up in the whole database, and the copy is written to WAL; " +
-             size_in_words(*biggest) + ".";
+  f.detail =
+      "Its snapshot keeps VACUUM from clearing up in the whole database, and the copy is written to WAL; " +
+      size_in_words(*biggest) + ".";
   advise(f, {"CREATE TABLE " + made + " AS SELECT … WITH NO DATA;",
              "INSERT INTO " + made + " SELECT … FROM " + biggest->sql +
                  " WHERE …;  -- in batches by key, COMMIT after each"});

@@ -1,5 +1,5 @@
-// DETACH PARTITION takes ACCESS EXCLUSIVE on parent, partition and default partition. CONCURRENTLY (14+) takes
-// SHARE UPDATE EXCLUSIVE, and is refused while there is a default partition.
+// DETACH PARTITION takes ACCESS EXCLUSIVE on parent, partition and default partition. CONCURRENTLY (14+)
+// takes SHARE UPDATE EXCLUSIVE, and is refused while there is a default partition.
 #include "policies/subject.hpp"
 
 #include <string>
@@ -21,7 +21,8 @@ void check(const rule_input& input, findings& out) {
     const subject table = subject_of(input, *command.partition);
     if (parent.certainly_missing || table.certainly_missing) continue;
     const bool has_default = parent.facts && !parent.facts->default_partition.empty();
-    // There is no other way: what is left is to wait for the lock a moment at a time, and that the gateway does.
+    // There is no other way: what is left is to wait for the lock a moment at a time, and that the gateway
+    // does.
     if (input.session.guarded && (has_default || input.catalog.server_version < 140000)) continue;
     finding f = finding_on(detach_partition_not_concurrently_rule(), parent);
     if (command.range.end > command.range.begin) f.at = command.range.begin;
@@ -31,10 +32,12 @@ void check(const rule_input& input, findings& out) {
                size_in_words(parent) + ".";
     const std::string detach = "ALTER TABLE " + parent.sql + " DETACH PARTITION " + table.sql;
     if (has_default)
-      advise(f, {"SET lock_timeout = '2s';  -- a default partition forbids CONCURRENTLY; try again after 55P03",
-                 detach + ";"});
+      advise(f,
+             {"SET lock_timeout = '2s';  -- a default partition forbids CONCURRENTLY; try again after 55P03",
+              detach + ";"});
     else if (input.catalog.server_version < 140000)
-      advise(f, {"SET lock_timeout = '2s';  -- CONCURRENTLY came with 14; try again after 55P03", detach + ";"});
+      advise(f,
+             {"SET lock_timeout = '2s';  -- CONCURRENTLY came with 14; try again after 55P03", detach + ";"});
     else
       advise(f, {detach + " CONCURRENTLY;"});
     out.push_back(std::move(f));

@@ -23,9 +23,9 @@ void check(const rule_input& input, findings& out) {
   f.message = "renaming value " + from + " of enum " + type + " breaks code that still says it";
   f.detail = "Stored rows follow the new name; statements that compare with or write " + from +
              " fail with 22P02, and readers meet a value they do not know.";
-  f.steps = {"ALTER TYPE " + type + " ADD VALUE " + to + " AFTER " + from + ";",
-             "UPDATE … SET … = " + to + " WHERE … = " + from + ";  -- in batches by key, once the code knows " +
-                 to};
+  f.steps = {
+      "ALTER TYPE " + type + " ADD VALUE " + to + " AFTER " + from + ";",
+      "UPDATE … SET … = " + to + " WHERE … = " + from + ";  -- in batches by key, once the code knows " + to};
   f.hint = "Instead: each of these in its own transaction:\n" + f.steps[0] + "\n" + f.steps[1];
   out.push_back(std::move(f));
 }

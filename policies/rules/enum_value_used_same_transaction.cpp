@@ -25,7 +25,8 @@ void add(literals& to, const std::optional<sql::expression>& value) {
 // DEFAULT 'x': the constant is of the column's type without a cast.
 void add_default(literals& to, const sql::column_definition& column) {
   const auto* constraint = column.find(sql::constraint_kind::default_value);
-  if (!constraint || !constraint->value || constraint->value->shape != sql::expression_shape::constant) return;
+  if (!constraint || !constraint->value || constraint->value->shape != sql::expression_shape::constant)
+    return;
   const std::string& text = constraint->value->text;
   if (text.size() >= 2 && text.front() == '\'' && text.back() == '\'')
     to.push_back({text.substr(1, text.size() - 2), column.type});
@@ -66,7 +67,8 @@ void check(const rule_input& input, findings& out) {
   const auto& entries = input.history.entries();
   const auto added = [&](const sql::typed_literal& literal) {
     return std::find_if(entries.begin(), entries.end(), [&](const entry& e) {
-      return e.what == entry::kind::added_enum_value && e.name == literal.value && is_of(literal.type, e.relation);
+      return e.what == entry::kind::added_enum_value && e.name == literal.value &&
+             is_of(literal.type, e.relation);
     });
   };
   if (std::none_of(entries.begin(), entries.end(),
@@ -88,7 +90,8 @@ void check(const rule_input& input, findings& out) {
     if (found->may_have_existed) f.lacked_fact = "whether " + type + " had the value before";
     f.steps = {"ALTER TYPE " + type + " ADD VALUE " + value + ";  -- and COMMIT",
                std::string(input.statement.tag) + " …;  -- in the next transaction"};
-    f.hint = "Instead: COMMIT; behind ALTER TYPE " + type + " ADD VALUE " + value + "; and use it in the next "
+    f.hint = "Instead: COMMIT; behind ALTER TYPE " + type + " ADD VALUE " + value +
+             "; and use it in the next "
              "transaction.";
     out.push_back(std::move(f));
     return;

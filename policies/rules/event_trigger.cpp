@@ -17,7 +17,7 @@ void check(const rule_input& input, findings& out) {
   const bool made = other && (other->node == "CreateEventTrigStmt" || other->node == "AlterEventTrigStmt");
   const bool dropped = drop && drop->kind == sql::object_kind::event_trigger;
   if (!made && !dropped) return;
-  const std::string name = made                     ? sql::quote_identifier(other->name)
+  const std::string name = made                    ? sql::quote_identifier(other->name)
                            : drop->objects.empty() ? std::string("…")
                                                    : sql::quote_name(drop->objects.front());
   finding f;
@@ -28,8 +28,9 @@ void check(const rule_input& input, findings& out) {
     f.hint = "Instead: ALTER EVENT TRIGGER " + name + " DISABLE; can be taken back.";
   } else {
     f.message = "event trigger " + name + " runs in every schema change of the database";
-    f.detail = "An error in its function fails them all, and what it does lengthens the time their locks are "
-               "held. ALTER EVENT TRIGGER and DROP EVENT TRIGGER fire none, so that it can always be turned off.";
+    f.detail =
+        "An error in its function fails them all, and what it does lengthens the time their locks are "
+        "held. ALTER EVENT TRIGGER and DROP EVENT TRIGGER fire none, so that it can always be turned off.";
     f.hint = "Instead: try it in a database of its own first; ALTER EVENT TRIGGER " + name +
              " DISABLE; turns it off.";
   }

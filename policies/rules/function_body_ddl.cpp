@@ -1,8 +1,8 @@
 // DDL in a function runs when it is called, from a plain SELECT: nobody who looks at the call sees the lock
 // it takes. What is temporary is nobody else's.
+#include "policies/engine.hpp"
 #include "policies/finding.hpp"
 #include "policies/locks.hpp"
-#include "policies/engine.hpp"
 #include "policies/rule.hpp"
 #include "policies/sql/quote.hpp"
 
@@ -74,8 +74,8 @@ void check(const rule_input& input, findings& out) {
              std::string(function->procedure ? "CALL" : "SELECT") +
              ": the call is neither judged nor guarded.";
   f.hint = "Instead: send the schema change itself, so that it is judged and guarded; or REVOKE EXECUTE ON " +
-           std::string(function->procedure ? "PROCEDURE " : "FUNCTION ") +
-           sql::quote_name(function->name) + " FROM PUBLIC;";
+           std::string(function->procedure ? "PROCEDURE " : "FUNCTION ") + sql::quote_name(function->name) +
+           " FROM PUBLIC;";
   out.push_back(std::move(f));
 }
 

@@ -16,9 +16,8 @@ namespace {
 
 // Their members read and write the server's files, run its programs, or every table.
 constexpr std::string_view far_reaching_roles[] = {
-    "pg_database_owner",         "pg_execute_server_program", "pg_read_all_data",
-    "pg_read_server_files",      "pg_signal_backend",         "pg_write_all_data",
-    "pg_write_server_files"};
+    "pg_database_owner", "pg_execute_server_program", "pg_read_all_data",     "pg_read_server_files",
+    "pg_signal_backend", "pg_write_all_data",         "pg_write_server_files"};
 
 std::string list_of(const std::vector<sql::qualified_name>& names) {
   std::string list;
@@ -66,10 +65,10 @@ void check(const rule_input& input, findings& out) {
                                     : rights_of(*change) + " reaches beyond the tables of the database";
   f.detail = "GRANT takes no table lock; what it opens stays open until somebody revokes it.";
   const std::string instead =
-      to_everybody          ? "GRANT … TO the roles that need it, one by one."
-      : change->with_option ? "the same without WITH " +
-                                  std::string(change->of_role ? "ADMIN" : "GRANT") + " OPTION."
-                            : "GRANT the few rights that are needed on the tables themselves.";
+      to_everybody ? "GRANT … TO the roles that need it, one by one."
+      : change->with_option
+          ? "the same without WITH " + std::string(change->of_role ? "ADMIN" : "GRANT") + " OPTION."
+          : "GRANT the few rights that are needed on the tables themselves.";
   f.hint = "Instead: " + instead;
   out.push_back(std::move(f));
 }

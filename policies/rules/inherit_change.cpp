@@ -1,4 +1,5 @@
-// INHERIT and NO INHERIT: the rows of the table appear in queries over the parent, or vanish from them, at once.
+// INHERIT and NO INHERIT: the rows of the table appear in queries over the parent, or vanish from them, at
+// once.
 #include "policies/subject.hpp"
 
 #include <utility>
@@ -23,7 +24,8 @@ void check(const rule_input& input, findings& out) {
     finding f = finding_on(inherit_change_rule(), table);
     if (command.range.end > command.range.begin) f.at = command.range.begin;
     f.relations.push_back(parent.full_name);
-    f.message = "the rows of " + table.sql + (joins ? " appear in" : " vanish from") + " queries over " + parent.sql;
+    f.message =
+        "the rows of " + table.sql + (joins ? " appear in" : " vanish from") + " queries over " + parent.sql;
     f.detail = lock_in_words(f.lock, table) + " for a moment";
     f.detail += joins ? ", SHARE UPDATE EXCLUSIVE on " + parent.sql + "." : std::string(".");
     out.push_back(std::move(f));

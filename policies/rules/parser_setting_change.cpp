@@ -36,8 +36,9 @@ void check(const rule_input& input, findings& out) {
   finding f;
   f.at = input.statement.range.begin;
   f.message = "standard_conforming_strings off gives strings with a backslash another meaning";
-  f.detail = "'\\' no longer ends where it did, so that the same bytes are other statements: what was quoted "
-             "for the default can be broken out of.";
+  f.detail =
+      "'\\' no longer ends where it did, so that the same bytes are other statements: what was quoted "
+      "for the default can be broken out of.";
   if (!turns_off) f.lacked_fact = "the value that standard_conforming_strings gets";
   f.steps = {"SELECT E'a\\\\b';  -- escapes where they are meant"};
   f.hint = "Instead: leave it on, and write strings with escapes as E'…'.";

@@ -37,10 +37,12 @@ std::string commands_as_written(const rule_input& input, const sql::alter_table&
   const auto begin = statement.commands.front().range.begin;
   const auto end = statement.commands.back().range.end;
   if (begin < 0 || end <= begin || end > static_cast<sql::position>(input.text.size())) return "…";
-  return std::string(input.text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
+  return std::string(
+      input.text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
 }
 
-void report_only(const subject& table, const sql::alter_command& command, const std::string& rest, findings& out) {
+void report_only(const subject& table, const sql::alter_command& command, const std::string& rest,
+                 findings& out) {
   finding f = finding_on(partitioned_parent_ddl_rule(), table);
   if (command.range.end > command.range.begin) f.at = command.range.begin;
   f.message = "with ONLY this fails as long as " + table.sql + " has partitions or children";
@@ -72,7 +74,8 @@ void check(const rule_input& input, findings& out) {
     if (table.facts && !has_children) return;
     const auto it = std::find_if(statement->commands.begin(), statement->commands.end(),
                                  [&](const sql::alter_command& command) {
-                                   // pg_dump writes ONLY before every constraint: without facts it says nothing
+                                   // pg_dump writes ONLY before every constraint: without facts it says
+                                   // nothing
                                    return refused_with_only(command, table.is('p')) &&
                                           (table.facts || command.action == alter_action::add_column);
                                  });
@@ -89,8 +92,9 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& partitioned_parent_ddl_rule() {
-  static constexpr rule r{"partitioned-parent-ddl", "a change of a partitioned table locks every partition alike",
-                          hazard::advice, verdict::warn, check};
+  static constexpr rule r{"partitioned-parent-ddl",
+                          "a change of a partitioned table locks every partition alike", hazard::advice,
+                          verdict::warn, check};
   return r;
 }
 

@@ -24,8 +24,9 @@ void report(const rule_input& input, findings& out, const subject& table, const 
   f.at = at >= 0 ? at : input.statement.range.begin;
   f.column = column_name;
   f.message = "column " + name + " of " + table.sql + " is json, which cannot be compared";
-  f.detail = "SELECT DISTINCT, GROUP BY, UNION and ORDER BY of it fail with 42883; it is parsed again at each "
-             "access and takes no GIN index.";
+  f.detail =
+      "SELECT DISTINCT, GROUP BY, UNION and ORDER BY of it fail with 42883; it is parsed again at each "
+      "access and takes no GIN index.";
   f.steps = {name + (type.array_dimensions > 0 ? " jsonb[]" : " jsonb")};
   f.hint = "Instead: " + f.steps[0];
   out.push_back(std::move(f));

@@ -20,8 +20,9 @@ void check(const rule_input& input, findings& out) {
   finding f;
   f.at = input.statement.range.begin;
   f.message = "prepared transaction " + name + " keeps its locks when the session is gone";
-  f.detail = "No timeout ends it: its locks and what VACUUM may not remove stay until COMMIT PREPARED or "
-             "ROLLBACK PREPARED, over restarts too.";
+  f.detail =
+      "No timeout ends it: its locks and what VACUUM may not remove stay until COMMIT PREPARED or "
+      "ROLLBACK PREPARED, over restarts too.";
   if (!held.empty()) {
     const held_lock& strongest = held.front();
     f.lock = strongest.level;

@@ -19,8 +19,9 @@ void check(const rule_input& input, findings& out) {
   finding f;
   f.at = input.statement.range.begin;
   f.message = "publication " + name + " takes in every table, also those to come";
-  f.detail = "A table without a primary key or another replica identity refuses UPDATE and DELETE with 55000 "
-             "as soon as it is published; no lock announces it.";
+  f.detail =
+      "A table without a primary key or another replica identity refuses UPDATE and DELETE with 55000 "
+      "as soon as it is published; no lock announces it.";
   f.steps = {"CREATE PUBLICATION " + name + " FOR TABLE …, …;"};
   f.hint = "Instead: " + f.steps[0];
   out.push_back(std::move(f));

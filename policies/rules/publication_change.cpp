@@ -34,8 +34,9 @@ change_in_words words_for(const sql::publication_change& change, const std::stri
       return {"publishes nothing but " + some,
               "Subscribers get no more changes of every other table, and no error either."};
     case options:
-      return {"publishes other operations", "Subscribers get no more of what is left out, and no error "
-                                            "either."};
+      return {"publishes other operations",
+              "Subscribers get no more of what is left out, and no error "
+              "either."};
     case create:
       break;
   }
@@ -59,8 +60,9 @@ void check(const rule_input& input, findings& out) {
       tables += (tables.empty() ? "" : ", ") + sql::quote_name(table);
     const auto words = words_for(*change, tables);
     report(input, out, "publication " + sql::quote_identifier(change->name) + " " + words.what,
-           words.detail + " SHARE UPDATE EXCLUSIVE on the tables blocks schema changes and VACUUM for a "
-                          "moment.");
+           words.detail +
+               " SHARE UPDATE EXCLUSIVE on the tables blocks schema changes and VACUUM for a "
+               "moment.");
     for (const auto& table : change->relations) {
       out.back().relations.push_back(sql::quote_name(table));
       out.back().lock = lock_level::share_update_exclusive;
@@ -72,9 +74,10 @@ void check(const rule_input& input, findings& out) {
              "Their workers fail, again and again, until the subscription is changed.");
   } else if (const auto* rename = input.statement.as<sql::rename>();
              rename && rename->kind == sql::object_kind::publication) {
-    report(input, out,
-           "publication " + sql::quote_name(rename->relation) + " is gone for its subscribers under that name",
-           "They subscribe by name: their workers fail until the subscription is changed.");
+    report(
+        input, out,
+        "publication " + sql::quote_name(rename->relation) + " is gone for its subscribers under that name",
+        "They subscribe by name: their workers fail until the subscription is changed.");
   }
 }
 

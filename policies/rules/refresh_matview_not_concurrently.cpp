@@ -31,11 +31,12 @@ void check(const rule_input& input, findings& out) {
   f.detail = detail_of(f.lock, view, "the query runs and the indexes are built");
   if (refresh->with_no_data) {
     f.message = "WITH NO DATA leaves " + view.sql + " without rows, and queries of it fail";
-    f.detail = lock_in_words(f.lock, view) + " for a moment; then queries of it fail with 55000 until it is refreshed.";
+    f.detail = lock_in_words(f.lock, view) +
+               " for a moment; then queries of it fail with 55000 until it is refreshed.";
   }
   std::vector<std::string> steps;
-  const bool ready = view.facts && std::any_of(view.facts->indexes.begin(), view.facts->indexes.end(),
-                                               allows_concurrently);
+  const bool ready =
+      view.facts && std::any_of(view.facts->indexes.begin(), view.facts->indexes.end(), allows_concurrently);
   if (!ready)
     steps.push_back("CREATE UNIQUE INDEX CONCURRENTLY " +
                     sql::quote_identifier(refresh->relation.name + "_unique") + " ON " + view.sql +
@@ -49,8 +50,8 @@ void check(const rule_input& input, findings& out) {
 
 const rule& refresh_matview_not_concurrently_rule() {
   static constexpr rule r{"refresh-matview-not-concurrently",
-                          "REFRESH MATERIALIZED VIEW blocks readers as long as its query runs", hazard::online_way,
-                          verdict::plan, check};
+                          "REFRESH MATERIALIZED VIEW blocks readers as long as its query runs",
+                          hazard::online_way, verdict::plan, check};
   return r;
 }
 

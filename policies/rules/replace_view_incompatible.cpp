@@ -1,5 +1,5 @@
-// CREATE OR REPLACE VIEW may only add columns at the end: PostgreSQL refuses other names, types or fewer columns
-// (42P16).
+// CREATE OR REPLACE VIEW may only add columns at the end: PostgreSQL refuses other names, types or fewer
+// columns (42P16).
 #include "policies/sql/quote.hpp"
 #include "policies/subject.hpp"
 
@@ -17,7 +17,8 @@ namespace {
 
 // Types that were not written are left to PostgreSQL.
 bool changes_type(const sql::type_name& to, const column_facts& from) {
-  if (to.name.empty() || to.percent_type || (!to.schema.empty() && to.schema != from.type_schema)) return false;
+  if (to.name.empty() || to.percent_type || (!to.schema.empty() && to.schema != from.type_schema))
+    return false;
   return (to.array_dimensions > 0 ? "_" : "") + to.name != from.type;
 }
 
@@ -55,7 +56,8 @@ void check(const rule_input& input, findings& out) {
   const auto* create = input.statement.as<sql::create_view>();
   if (!create || !create->replace || create->temporary) return;
   const subject view = subject_of(input, create->relation);
-  if (!view.is('v') || !is_replaced(input, *create, *view.facts) || was_touched_before(input, create->relation))
+  if (!view.is('v') || !is_replaced(input, *create, *view.facts) ||
+      was_touched_before(input, create->relation))
     return;
   const auto what = incompatibility(*create, *view.facts);
   if (!what) return;
@@ -63,7 +65,8 @@ void check(const rule_input& input, findings& out) {
   f.lock = lock_level::none;
   f.sqlstate = "42P16";
   f.message = "cannot replace view " + view.sql + ": " + *what;
-  f.detail = "A replaced view keeps its columns, with their names, types and order; new ones come at the end.";
+  f.detail =
+      "A replaced view keeps its columns, with their names, types and order; new ones come at the end.";
   advise(f, {"BEGIN; DROP VIEW " + view.sql + "; CREATE VIEW " + view.sql +
              " AS …; COMMIT;  -- with its grants; code must be ready for the other columns"});
   out.push_back(std::move(f));
@@ -72,8 +75,9 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& replace_view_incompatible_rule() {
-  static constexpr rule r{"replace-view-incompatible", "a replaced view must keep its columns, names and types",
-                          hazard::will_fail, verdict::block, check};
+  static constexpr rule r{"replace-view-incompatible",
+                          "a replaced view must keep its columns, names and types", hazard::will_fail,
+                          verdict::block, check};
   return r;
 }
 

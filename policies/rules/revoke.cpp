@@ -38,10 +38,12 @@ void check(const rule_input& input, findings& out) {
     for (const auto& object : change->objects) f.relations.push_back(sql::quote_name(object));
   f.message = from + " loses " + (change->of_role ? "membership in " : "rights on ") +
               (change->all_in_schema ? "everything in schema " : "") + objects + " at once";
-  f.detail = "No table lock is taken; statements of running code that need the right fail with 42501 from the "
-             "COMMIT on.";
-  f.hint = "Instead: first make sure that nobody uses it, for instance by has_table_privilege() and the "
-           "server's log; GRANT gives it back.";
+  f.detail =
+      "No table lock is taken; statements of running code that need the right fail with 42501 from the "
+      "COMMIT on.";
+  f.hint =
+      "Instead: first make sure that nobody uses it, for instance by has_table_privilege() and the "
+      "server's log; GRANT gives it back.";
   out.push_back(std::move(f));
 }
 

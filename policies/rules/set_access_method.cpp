@@ -22,10 +22,12 @@ void check(const rule_input& input, findings& out) {
     finding f = finding_on(set_access_method_rule(), table);
     if (command.range.end > command.range.begin) f.at = command.range.begin;
     const std::string method = sql::quote_identifier(command.name);
-    f.message = "SET ACCESS METHOD " + method + " writes " + table.sql + " anew and blocks reads and writes meanwhile";
+    f.message = "SET ACCESS METHOD " + method + " writes " + table.sql +
+                " anew and blocks reads and writes meanwhile";
     f.detail = detail_of(f.lock, table, "the table is copied and all indexes are built again");
     advise(f, {"CREATE TABLE … (LIKE " + table.sql + " INCLUDING ALL) USING " + method + ";",
-               "-- copy in batches, keep it up with a trigger, then exchange the names; else a maintenance window"});
+               "-- copy in batches, keep it up with a trigger, then exchange the names; else a maintenance "
+               "window"});
     out.push_back(std::move(f));
   }
 }

@@ -23,11 +23,12 @@ void check(const rule_input& input, findings& out) {
   const bool plain = set->form == sql::set_form::set && set->name.find(' ') == std::string::npos;
   const auto range = input.statement.range;
   const bool has_text = plain && range.begin >= 0 && range.end > range.begin;
-  f.steps = {has_text ? "BEGIN; " +
-                            std::string(input.text.substr(static_cast<std::size_t>(range.begin),
-                                                          static_cast<std::size_t>(range.end - range.begin))) +
-                            "; …; COMMIT;"
-                      : "BEGIN; SET LOCAL …; …; COMMIT;"};
+  f.steps = {has_text
+                 ? "BEGIN; " +
+                       std::string(input.text.substr(static_cast<std::size_t>(range.begin),
+                                                     static_cast<std::size_t>(range.end - range.begin))) +
+                       "; …; COMMIT;"
+                 : "BEGIN; SET LOCAL …; …; COMMIT;"};
   f.hint = "Instead: " + f.steps[0] + "  -- or SET without LOCAL, for the session";
   out.push_back(std::move(f));
 }

@@ -25,10 +25,12 @@ void check(const rule_input& input, findings& out) {
     f.message = std::string(logged ? "SET LOGGED" : "SET UNLOGGED") + " writes " + table.sql +
                 " anew and blocks reads and writes meanwhile";
     f.detail = detail_of(f.lock, table, "the table is copied and all indexes are built again");
-    f.detail += logged ? " All of it goes through the WAL." : " After a crash an unlogged table is empty, as on replicas.";
+    f.detail += logged ? " All of it goes through the WAL."
+                       : " After a crash an unlogged table is empty, as on replicas.";
     advise(f, {std::string("CREATE ") + (logged ? "" : "UNLOGGED ") + "TABLE … (LIKE " + table.sql +
                    " INCLUDING ALL);",
-               "-- copy in batches, keep it up with a trigger, then exchange the names; else a maintenance window"});
+               "-- copy in batches, keep it up with a trigger, then exchange the names; else a maintenance "
+               "window"});
     out.push_back(std::move(f));
   }
 }
@@ -36,8 +38,8 @@ void check(const rule_input& input, findings& out) {
 }  // namespace
 
 const rule& set_logged_unlogged_rule() {
-  static constexpr rule r{"set-logged-unlogged", "SET LOGGED and SET UNLOGGED rewrite the table", hazard::no_way,
-                          verdict::block, check};
+  static constexpr rule r{"set-logged-unlogged", "SET LOGGED and SET UNLOGGED rewrite the table",
+                          hazard::no_way, verdict::block, check};
   return r;
 }
 

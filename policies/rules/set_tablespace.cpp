@@ -34,10 +34,12 @@ void of_relation(const rule_input& input, const sql::alter_table& statement, fin
     f.detail = detail_of(f.lock, relation, "every block is copied");
     if (index) {
       f.detail += " Every query over its table opens the index, and waits.";
-      advise(f, {"REINDEX (CONCURRENTLY, TABLESPACE " + to + ") INDEX " + relation.sql + ";  -- 14 and later"});
+      advise(f,
+             {"REINDEX (CONCURRENTLY, TABLESPACE " + to + ") INDEX " + relation.sql + ";  -- 14 and later"});
     } else {
-      advise(f, {"-- pg_repack --tablespace=" + to + " --table=" + relation.sql +
-                 "; in SQL only a maintenance window; indexes: REINDEX (CONCURRENTLY, TABLESPACE " + to + ")"});
+      advise(f,
+             {"-- pg_repack --tablespace=" + to + " --table=" + relation.sql +
+              "; in SQL only a maintenance window; indexes: REINDEX (CONCURRENTLY, TABLESPACE " + to + ")"});
     }
     out.push_back(std::move(f));
   }

@@ -46,11 +46,12 @@ void check(const rule_input& input, findings& out) {
     f = finding_on(short_lock_timeout_on_concurrently_rule(), subject_of(input, *command.relation));
   f.lock = lock_level::share_update_exclusive;
   f.at = input.statement.range.begin;
-  f.message = "lock_timeout " + *input.session.lock_timeout + " may cut " +
-              std::string(input.statement.tag) + " CONCURRENTLY off half-way";
-  f.detail = "It waits for every older transaction and snapshot of the database, on whatever table, and "
-             "lock_timeout counts those waits; when it runs out " +
-             command.left_behind + ".";
+  f.message = "lock_timeout " + *input.session.lock_timeout + " may cut " + std::string(input.statement.tag) +
+              " CONCURRENTLY off half-way";
+  f.detail =
+      "It waits for every older transaction and snapshot of the database, on whatever table, and "
+      "lock_timeout counts those waits; when it runs out " +
+      command.left_behind + ".";
   advise(f, {"SET lock_timeout = 0;"});
   f.hint += "  -- before it, in a message of its own";
   out.push_back(std::move(f));

@@ -23,7 +23,8 @@ bool has_primary_key(const sql::create_table& table) {
 void check(const rule_input& input, findings& out) {
   const auto* create = input.statement.as<sql::create_table>();
   if (!create || input.session.in_transaction || !input.session.alone_in_message) return;
-  if (create->temporary || create->unlogged || create->foreign || create->relation.schema == "pg_temp") return;
+  if (create->temporary || create->unlogged || create->foreign || create->relation.schema == "pg_temp")
+    return;
   // a partition has the key of its parent, a copy may have that of its model
   if (create->partition_of || !create->like.empty() || has_primary_key(*create)) return;
   const subject table = subject_of(input, create->relation);
@@ -31,7 +32,8 @@ void check(const rule_input& input, findings& out) {
   finding f = finding_on(table_without_primary_key_rule(), table);
   f.lock = lock_level::none;
   f.message = "table " + table.sql + " has no primary key";
-  f.detail = "Published, it refuses UPDATE and DELETE with 55000; backfills and batches have no key to go by.";
+  f.detail =
+      "Published, it refuses UPDATE and DELETE with 55000; backfills and batches have no key to go by.";
   advise(f, {"ALTER TABLE " + table.sql + " ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;"});
   f.hint += "  -- while it is empty; or PRIMARY KEY (…) of columns it has";
   out.push_back(std::move(f));

@@ -56,7 +56,7 @@ publication_change read_publication(const conversion& c, tree_node node, bool cr
   }
   if (create) return change;
   const std::string action = node["action"].string();
-  change.action = node["options"]             ? publication_action::options
+  change.action = node["options"]              ? publication_action::options
                   : action == "AP_DropObjects" ? publication_action::drop
                   : action == "AP_SetObjects"  ? publication_action::set
                                                : publication_action::add;

@@ -17,7 +17,8 @@ bound_value read_value(const conversion& c, tree_node node, std::string spelling
 }
 
 // The list in the brackets that open at the token `open`; the result is the token behind them.
-std::size_t read_values(const conversion& c, tree_node list, std::size_t open, std::vector<bound_value>& out) {
+std::size_t read_values(const conversion& c, tree_node list, std::size_t open,
+                        std::vector<bound_value>& out) {
   std::size_t from = open + 1;
   for (const tree_node item : list) {
     const std::size_t end = c.tokens.element_end(from);
