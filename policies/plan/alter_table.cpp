@@ -45,7 +45,8 @@ class splitting {
     // The order of PostgreSQL's own passes, but for what takes something away: where it can wait it comes
     // last, so that a plan that fails on the way has lost nothing.
     for (const auto& command : alter_.commands)
-      if (takes_away(command) && is_needed_first(command)) brief(command);
+      if (takes_away(command) && is_needed_first(command))
+        throw not_planned("something is dropped and made anew in it, which must not happen by halves");
     for (const auto& command : alter_.commands)
       if (command.action == alter_action::alter_type) type(command);
     for (const auto& command : alter_.commands)
@@ -60,8 +61,9 @@ class splitting {
         if (command.action == alter_action::add_constraint && is_key(command) == keys) constraint(command);
     for (const auto& command : alter_.commands)
       if (command.action == alter_action::validate_constraint) validate(command);
+    for (const auto* command : last_) brief(*command);
     for (const auto& command : alter_.commands)
-      if (takes_away(command) && !is_needed_first(command)) brief(command);
+      if (takes_away(command)) brief(command);
     flush();
     for (std::size_t i = 0; i < handled_.size(); ++i) {
       const finding& f = decision_.reported[i];
@@ -191,7 +193,7 @@ class splitting {
   }
 
   void attribute(const sql::alter_command& command) {
-    if (!is_hazard(command)) return brief(command);
+    if (!is_hazard(command)) return last_.push_back(&command);
     if (command.action != alter_action::set_not_null)
       throw not_planned("a part of it has no steps of its own");
     flush();
@@ -232,6 +234,7 @@ class splitting {
   draft draft_;
   std::vector<bool> handled_;  // of the findings
   std::vector<const sql::alter_command*> waiting_;
+  std::vector<const sql::alter_command*> last_;  // instant, and without an inverse
 };
 
 }  // namespace

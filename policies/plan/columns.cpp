@@ -113,6 +113,8 @@ std::vector<std::string> key_to_walk_by(const relation_facts& table, int server_
                      });
     if (fit && (index.primary || !best)) best = &index;
   }
+  if (table.kind == 'r' && !table.partitions.empty())
+    throw not_planned("the children of a table have keys of their own, by which it can't be walked");
   if (best) return quoted(best->columns);
   if (!table.partitions.empty() || table.kind == 'p')
     throw not_planned("a table with children needs a primary key to be filled in batches");
@@ -160,16 +162,15 @@ void plan_column(draft& to, const sql::alter_command& command) {
   if (is_volatile) {
     source = p.alter_it + "SET DEFAULT " + value->value->text;
   } else if (column.is_serial()) {
-    sequence = to.beside(to.new_relation(column.name, "seq"));
-    made = "CREATE SEQUENCE " + sequence + " AS " + type_sql(column) + " OWNED BY " + to.table().sql + "." +
-           p.name;
+    sequence = to.beside(to.new_relation(column.name, "seq"));    made = to.make_sequence(sequence, " AS " + type_sql(column), p.name);
     source = p.alter_it + "SET DEFAULT nextval(" + quote_literal(sequence) + "::regclass)";
   } else if (identity) {
     to.new_relation(column.name, "seq");  // that of the identity, later
     helper = to.beside(object_name(to.table(), column.name, "tidegate_fill"));
-    made = "CREATE SEQUENCE " + helper + " AS " + type_sql({"", column.type, "", {}, {}}) +
-           without_brackets(sequence_options(written(to.input(), identity->range))) + " OWNED BY " +
-           to.table().sql + "." + p.name;
+    made = to.make_sequence(helper,
+                            " AS " + type_sql({"", column.type, "", {}, {}}) +
+                                without_brackets(sequence_options(written(to.input(), identity->range))),
+                            p.name);
     source = p.alter_it + "SET DEFAULT nextval(" + quote_literal(helper) + "::regclass)";
   }
 

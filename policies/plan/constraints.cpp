@@ -20,9 +20,12 @@ using sql::quote_identifier;
 // Of the helper that proves there is no NULL. A name of ours, so that one left over is known for what it is.
 constexpr std::string_view helper_suffix = "tidegate_nn";
 
-bool has_constraint(const relation_facts& table, const std::string& name, bool valid) {
-  const auto* found = table.constraint(name);
-  return found && (found->validated || !valid);
+// Left over from an earlier plan: by its name and by what it says.
+bool is_helper(const constraint_facts* found, const std::string& quoted_column) {
+  if (!found || found->kind != 'c' || found->no_inherit) return false;
+  std::string_view says = found->expression;
+  while (says.size() > 1 && says.front() == '(' && says.back() == ')') says = says.substr(1, says.size() - 2);
+  return says == quoted_column + " IS NOT NULL";
 }
 
 const relation_facts& facts_of_partition(const draft& of, const std::string& full_name) {
@@ -167,9 +170,11 @@ void plan_not_null(draft& to, const std::string& column) {
         .refused = nulls;
     return;
   }
-  const std::string name = object_name(to.table(), column, helper_suffix);
+  std::string name = object_name(to.table(), column, helper_suffix);
+  const bool left_over = is_helper(table.constraint(name), quoted_column);
+  if (!left_over) name = to.new_constraint(column, helper_suffix);
   const std::string helper = quote_identifier(name);
-  if (!has_constraint(table, name, false))
+  if (!left_over)
     to.add(step_kind::brief,
            to.alter() + "ADD CONSTRAINT " + helper + " CHECK (" + quoted_column + " IS NOT NULL) NOT VALID",
            probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + helper);

@@ -55,6 +55,18 @@ std::string draft::beside(const std::string& name) const {
   return sql::quote_name({.database = {}, .schema = facts().schema, .name = name});
 }
 
+std::string draft::make_sequence(const std::string& name, const std::string& options,
+                                 const std::string& column) const {
+  const std::string owned_by = " OWNED BY " + table_.sql + "." + column;
+  const std::string& owner = facts().owner;
+  // PostgreSQL wants one owner of both; whoever is a member of the table's may be another.
+  if (owner.empty() || input_.session.role.empty() || owner == input_.session.role)
+    return "CREATE SEQUENCE " + name + options + owned_by;
+  return in_one_transaction({"CREATE SEQUENCE " + name + options,
+                             "ALTER SEQUENCE " + name + " OWNER TO " + quote_identifier(owner),
+                             "ALTER SEQUENCE " + name + owned_by});
+}
+
 // ChooseConstraintName() and ChooseRelationName() of PostgreSQL.
 std::string draft::new_constraint(const std::string& columns, std::string_view suffix) {
   std::string label(suffix);

@@ -34,6 +34,10 @@ class draft {
   std::string alter() const;                          // "ALTER TABLE [ONLY] t "
   std::string beside(const std::string& name) const;  // quoted, in the schema of the table
 
+  // CREATE SEQUENCE `name` (quoted) `options`, owned by the column, as the table's owner has it.
+  std::string make_sequence(const std::string& name, const std::string& options,
+                            const std::string& column) const;
+
   // Names as PostgreSQL chooses them, with a number when they are taken; taken from then on.
   std::string new_constraint(const std::string& columns, std::string_view suffix);
   std::string new_relation(const std::string& columns, std::string_view suffix);

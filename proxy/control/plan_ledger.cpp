@@ -7,7 +7,17 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::string_view tables_exist = "SELECT pg_catalog.to_regclass('tidegate.step') IS NOT NULL";
+// What is in the tables is run with the client's rights and asked with the control role's: they count only when
+// nobody else can have written it. Somebody with CREATE on the database may have made the schema first.
+constexpr std::string_view standing = R"sql(
+WITH me AS (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user),
+ s AS (SELECT n.oid, n.nspowner = (SELECT oid FROM me) AND n.nspacl IS NULL AS ours
+         FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'tidegate'),
+ t AS (SELECT c.relkind = 'r' AND c.relowner = (SELECT oid FROM me) AND c.relacl IS NULL AS ours
+         FROM pg_catalog.pg_class AS c JOIN s ON s.oid = c.relnamespace WHERE c.relname IN ('plan', 'step'))
+SELECT CASE WHEN NOT EXISTS (SELECT FROM s) THEN 'absent'
+            WHEN NOT (SELECT ours FROM s) OR EXISTS (SELECT FROM t WHERE NOT ours) THEN 'foreign'
+            WHEN (SELECT pg_catalog.count(*) FROM t) = 2 THEN 'ours' ELSE 'absent' END)sql";
 
 // CREATE … IF NOT EXISTS of two gateways at once may fail with 23505; whoever came second finds them made.
 constexpr std::string_view make_tables = R"sql(
@@ -115,9 +125,9 @@ std::string array_of(const std::vector<std::string>& texts) {
 
 asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
     querier& source, std::uint32_t relation, const std::string& statement) {
-  const auto there = co_await ask(source, tables_exist);
+  const auto there = co_await ask(source, standing);
   if (!there) co_return there.error();
-  if (there->rows.empty() || !truth(there->rows.front(), 0)) co_return std::optional<interrupted_plan>{};
+  if (there->rows.empty() || text(there->rows.front(), 0) != "ours") co_return std::optional<interrupted_plan>{};
   std::vector<text_cell> parameters{std::to_string(relation), statement};
   const auto found = co_await ask(source, find, std::move(parameters));
   if (!found) co_return found.error();
@@ -137,9 +147,12 @@ asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
 
 asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const policies::plan& plan,
                                                    const plan_owner& owner) {
-  const auto there = co_await ask(source, tables_exist);
+  const auto there = co_await ask(source, standing);
   if (!there) co_return there.error();
-  if (there->rows.empty() || !truth(there->rows.front(), 0)) {
+  const std::string found = there->rows.empty() ? std::string() : text(there->rows.front(), 0);
+  if (found == "foreign")
+    co_return sql_error("42501", "schema tidegate, or a table in it, belongs to another role or is open to others");
+  if (found == "absent") {
     std::vector<text_cell> none;
     const auto made = co_await write(source, make_tables, std::move(none));
     if (!made) co_return made.error();

@@ -152,6 +152,7 @@ boost::asio::awaitable<std::optional<own_answer>> batch_filling::ask(std::string
   std::vector<own_statement> statements;
   statements.push_back({"BEGIN"});
   statements.push_back({"SET LOCAL enable_seqscan = off"});
+  statements.push_back({"SET LOCAL jit = off"});
   statements.push_back({"SET LOCAL row_security = off"});
   statements.push_back({"SET LOCAL lock_timeout = '1s'"});
   statements.push_back({std::move(sql), std::move(parameters)});

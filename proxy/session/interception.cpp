@@ -650,7 +650,8 @@ boost::asio::awaitable<void> interception::carry_out() {
   // A failed transaction runs nothing but its end; the server says so better.
   if (session_.state().pipeline().failed() && parsed_.statements.size() == 1) co_return co_await forward();
 
-  if (may_have_plan() && co_await go_on_with_plan()) co_return;
+  const bool blocked = refused != nullptr && refused->decision.action == verdict::block;
+  if (!blocked && may_have_plan() && co_await go_on_with_plan()) co_return;
   if (refused != nullptr && refused->decision.action == verdict::plan && decisions_.size() == 1)
     co_return co_await carry_out_plan(*refused);
   if (refused != nullptr) co_return co_await refuse(refused->decision);

@@ -393,3 +393,47 @@ def test_without_rights_to_write_it_down_it_says_so_and_works(postgres, make_gat
     finally:
         postgres.drop_database(database)
         postgres.execute("DROP ROLE poor_control")
+
+
+def test_a_ledger_that_somebody_else_made_is_not_trusted(postgres, target, steps):
+    """Whoever may create a schema could otherwise have its own SQL run with the rights of others."""
+    postgres.execute("CREATE ROLE evil LOGIN", "postgres")
+    postgres.execute(f"GRANT CREATE ON DATABASE {steps} TO evil", "postgres")
+    try:
+        with postgres.connect(user="evil", dbname=steps) as evil:
+            evil.execute("CREATE SCHEMA tidegate; CREATE TABLE tidegate.plan (id bigint, relation oid, statement text, state text); "
+                         "CREATE TABLE tidegate.step (plan bigint, number int, kind text, sql text, done text, undo text, not_null_column text, state text); "
+                         "INSERT INTO tidegate.plan SELECT 1, 'public.orders'::regclass, 'ALTER TABLE orders ADD COLUMN harmless int', 'stopped'; "
+                         "INSERT INTO tidegate.step VALUES (1, 1, 'brief', 'ALTER TABLE customers RENAME TO gone', '', '', '', 'pending'); "
+                         "GRANT ALL ON SCHEMA tidegate TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA tidegate TO PUBLIC")
+        with target.login(database=steps) as client:
+            assert not wire.errors(client.query("ALTER TABLE orders ADD COLUMN harmless int"))
+            assert client.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'harmless'") == "1"
+            assert client.value("SELECT to_regclass('gone') IS NULL") == "t"
+            answer = client.query("ALTER TABLE orders ADD CHECK (qty > 0)")
+            assert not wire.errors(answer)
+            assert any("belongs to another role" in m.fields()["M"] for m in answer if m.type == "N")
+    finally:
+        postgres.execute("DROP SCHEMA tidegate CASCADE", steps)
+        postgres.execute(f"REVOKE ALL ON DATABASE {steps} FROM evil; DROP ROLE evil", "postgres")
+
+
+def test_a_member_of_the_owner_gets_its_sequence(postgres, target, steps):
+    with target.login("postgres", database=steps) as client:
+        assert not wire.errors(client.query("ALTER TABLE orders ADD COLUMN number serial, ADD COLUMN ident int GENERATED ALWAYS AS IDENTITY", timeout=60))
+    assert postgres.execute("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relkind = 'S' AND relname LIKE 'orders_%%'", steps) == [("app",), ("app",)]
+
+
+def test_a_constraint_that_only_looks_like_the_helper_stays(postgres, target, steps):
+    postgres.execute("ALTER TABLE orders ADD CONSTRAINT orders_note_tidegate_nn CHECK (length(note) < 1000)", steps)
+    with target.login(database=steps) as client:
+        assert not wire.errors(client.query("ALTER TABLE orders ALTER note SET NOT NULL"))
+    assert leftovers(postgres, steps) == ["orders_note_tidegate_nn"]
+
+
+def test_what_fails_takes_nothing_instant_with_it(postgres, target, steps):
+    before = dump(postgres, steps)
+    with target.login(database=steps) as client:
+        error = sole_error(client.query("ALTER TABLE orders ADD COLUMN a int, ALTER qty SET DEFAULT 7, ADD CHECK (qty < 0)"))
+        assert error["C"] == "23514", error
+    assert dump(postgres, steps) == before
