@@ -162,7 +162,8 @@ void plan_column(draft& to, const sql::alter_command& command) {
   if (is_volatile) {
     source = p.alter_it + "SET DEFAULT " + value->value->text;
   } else if (column.is_serial()) {
-    sequence = to.beside(to.new_relation(column.name, "seq"));    made = to.make_sequence(sequence, " AS " + type_sql(column), p.name);
+    sequence = to.beside(to.new_relation(column.name, "seq"));
+    made = to.make_sequence(sequence, " AS " + type_sql(column), p.name);
     source = p.alter_it + "SET DEFAULT nextval(" + quote_literal(sequence) + "::regclass)";
   } else if (identity) {
     to.new_relation(column.name, "seq");  // that of the identity, later

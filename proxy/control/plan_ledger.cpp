@@ -7,8 +7,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// What is in the tables is run with the client's rights and asked with the control role's: they count only when
-// nobody else can have written it. Somebody with CREATE on the database may have made the schema first.
+// What is in the tables is run with the client's rights and asked with the control role's: they count only
+// when nobody else can have written it. Somebody with CREATE on the database may have made the schema first.
 constexpr std::string_view standing = R"sql(
 WITH me AS (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user),
  s AS (SELECT n.oid, n.nspowner = (SELECT oid FROM me) AND n.nspacl IS NULL AS ours
@@ -127,7 +127,8 @@ asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
     querier& source, std::uint32_t relation, const std::string& statement) {
   const auto there = co_await ask(source, standing);
   if (!there) co_return there.error();
-  if (there->rows.empty() || text(there->rows.front(), 0) != "ours") co_return std::optional<interrupted_plan>{};
+  if (there->rows.empty() || text(there->rows.front(), 0) != "ours")
+    co_return std::optional<interrupted_plan>{};
   std::vector<text_cell> parameters{std::to_string(relation), statement};
   const auto found = co_await ask(source, find, std::move(parameters));
   if (!found) co_return found.error();
@@ -151,7 +152,8 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
   if (!there) co_return there.error();
   const std::string found = there->rows.empty() ? std::string() : text(there->rows.front(), 0);
   if (found == "foreign")
-    co_return sql_error("42501", "schema tidegate, or a table in it, belongs to another role or is open to others");
+    co_return sql_error("42501",
+                        "schema tidegate, or a table in it, belongs to another role or is open to others");
   if (found == "absent") {
     std::vector<text_cell> none;
     const auto made = co_await write(source, make_tables, std::move(none));

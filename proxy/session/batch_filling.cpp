@@ -45,8 +45,12 @@ bool is_collision(std::string_view state) {
 }  // namespace
 
 batch_filling::batch_filling(client_session& session, server_dialogue& server, const policies::filling& what,
-                             std::uint32_t table_oid)
-    : session_(session), server_(server), what_(what), table_oid_(table_oid) {}
+                             std::string full_name, std::uint32_t table_oid)
+    : session_(session),
+      server_(server),
+      what_(what),
+      full_name_(std::move(full_name)),
+      table_oid_(table_oid) {}
 
 boost::asio::awaitable<batch_filling::end> batch_filling::run() {
   began_ = told_ = felt_ = clock::now();
@@ -113,6 +117,9 @@ boost::asio::awaitable<std::optional<batch_filling::end>> batch_filling::batch(c
   const bool ends = to.has_value();
   for (;;) {
     if (session_.client_gone() || session_.cancel_requested()) co_return end::cancelled;
+    const auto same = co_await is_still(server_, full_name_, table_oid_);
+    if (!same) co_return end::session_ended;
+    if (!*same) co_return end::replaced;
     std::vector<std::string> parameters;
     append(parameters, from);
     append(parameters, to);

@@ -22,9 +22,15 @@ class client_session;
 class batch_filling {
  public:
   batch_filling(client_session& session, server_dialogue& server, const policies::filling& what,
-                std::uint32_t table_oid);
+                std::string full_name, std::uint32_t table_oid);
 
-  enum class end : std::uint8_t { filled, failed, cancelled, session_ended };
+  enum class end : std::uint8_t {
+    filled,
+    failed,
+    cancelled,
+    replaced,  // the name means another table now
+    session_ended,
+  };
   boost::asio::awaitable<end> run();
 
   // Of `failed`: the server's error.
@@ -46,6 +52,7 @@ class batch_filling {
   client_session& session_;
   server_dialogue& server_;
   const policies::filling& what_;
+  std::string full_name_;
   std::uint32_t table_oid_;
   core::batch_pace pace_;
   unit_answer error_;

@@ -271,6 +271,9 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::carry_out_step(std::s
                 .message = "canceling statement due to user request"};
     co_return step_end::stopped;
   }
+  const auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
+  if (!same) co_return step_end::session_ended;
+  if (!*same) co_return replaced();
   if (in_doubt_ == number && !step.done.empty()) {
     const auto source = ledger();
     const auto stands = co_await control::took_effect(*source, step.done);
@@ -346,7 +349,7 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::concurrent(const plan
 }
 
 boost::asio::awaitable<planned_ddl::step_end> planned_ddl::fill(const plan_step& step) {
-  batch_filling filling(session_, server_, *step.fills, plan_.relation_oid);
+  batch_filling filling(session_, server_, *step.fills, plan_.relation, plan_.relation_oid);
   const auto end = co_await filling.run();
   switch (end) {
     case batch_filling::end::filled:
@@ -357,10 +360,21 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::fill(const plan_step&
       failure_ = {.sqlstate = std::string(sqlstate::query_canceled),
                   .message = "canceling statement due to user request"};
       co_return step_end::stopped;
+    case batch_filling::end::replaced:
+      co_return replaced();
     case batch_filling::end::session_ended:
       break;
   }
   co_return step_end::session_ended;
+}
+
+// Steps and their undo go by name: on another table they would do harm.
+planned_ddl::step_end planned_ddl::replaced() {
+  failure_ = {
+      .sqlstate = std::string(sqlstate::object_not_in_prerequisite_state),
+      .message = "relation " + plan_.relation + " was renamed or replaced while its plan was carried out",
+      .detail = "Nothing more was done to either."};
+  return step_end::stopped;
 }
 
 // The server's error, as the client would have got it for its own statement. A cancel or a timeout of the
@@ -404,6 +418,8 @@ boost::asio::awaitable<void> planned_ddl::take_back(std::size_t steps) {
 }
 
 boost::asio::awaitable<bool> planned_ddl::undo(const plan_step& step) {
+  const auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
+  if (!same || !*same) co_return false;
   if (step.undo_concurrently) {
     concurrent_build::subject what{.table_oid = 0, .index = {}, .builds = false};
     concurrent_build work(session_, server_, std::move(what), of_.names_.session.lock_timeout_ms);

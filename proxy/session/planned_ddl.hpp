@@ -59,6 +59,7 @@ class planned_ddl {
   boost::asio::awaitable<step_end> guarded(const policies::plan_step& step);
   boost::asio::awaitable<step_end> concurrent(const policies::plan_step& step);
   boost::asio::awaitable<step_end> fill(const policies::plan_step& step);
+  step_end replaced();
   boost::asio::awaitable<void> take_back(std::size_t steps);
   boost::asio::awaitable<bool> undo(const policies::plan_step& step);
   boost::asio::awaitable<void> mark(std::size_t number, std::string_view state);

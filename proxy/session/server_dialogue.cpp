@@ -1,6 +1,7 @@
 #include "proxy/session/server_dialogue.hpp"
 
 #include "policies/sql/encoding.hpp"
+#include "policies/sql/quote.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/reader.hpp"
 #include "protocol/sqlstate.hpp"
@@ -232,6 +233,19 @@ boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
   const expected an_error{4, false};
   const auto answer = co_await collect(an_error, end);
   co_return answer.has_value();
+}
+
+boost::asio::awaitable<std::optional<bool>> is_still(server_dialogue& server, std::string_view full_name,
+                                                     std::uint32_t oid) {
+  if (oid == 0) co_return true;  // of no relation
+  const std::string sql = "SELECT pg_catalog.to_regclass(" + sql::quote_literal(full_name) +
+                          ")::pg_catalog.oid OPERATOR(pg_catalog.=) " + std::to_string(oid) +
+                          "::pg_catalog.oid";
+  const auto answer = co_await server.run_sql(dialogue_end::sync, sql);
+  if (!answer) co_return std::nullopt;
+  const bool same = answer->ok() && !answer->rows.empty() && !answer->rows.front().empty() &&
+                    control::truth(answer->rows.front().front(), 0);
+  co_return same;
 }
 
 boost::asio::awaitable<std::optional<own_answer>> ask_reading(server_dialogue& server, dialogue_end end) {

@@ -101,6 +101,10 @@ class server_dialogue {
   char status_ = 'I';
 };
 
+// Whether a full name ("schema.name") still means the relation with this oid. None: the session has ended.
+boost::asio::awaitable<std::optional<bool>> is_still(server_dialogue& server, std::string_view full_name,
+                                                     std::uint32_t oid);
+
 // How the server reads texts now, when that can't be known from what it has reported.
 boost::asio::awaitable<std::optional<own_answer>> ask_reading(server_dialogue& server, dialogue_end end);
 // Of its answer, if it is ok.

@@ -437,3 +437,15 @@ def test_what_fails_takes_nothing_instant_with_it(postgres, target, steps):
         error = sole_error(client.query("ALTER TABLE orders ADD COLUMN a int, ALTER qty SET DEFAULT 7, ADD CHECK (qty < 0)"))
         assert error["C"] == "23514", error
     assert dump(postgres, steps) == before
+
+
+def test_a_table_that_takes_the_name_meanwhile_is_left_alone(postgres, target, steps):
+    postgres.execute("CREATE TABLE other (id bigint PRIMARY KEY, token float8); ALTER TABLE other OWNER TO app; "
+                     "INSERT INTO orders (id, customer, qty, note) SELECT n, 1, n, 'more' FROM generate_series(30001, 90000) n", steps)
+    with target.login(database=steps) as client:
+        client.send(wire.query("ALTER TABLE orders ADD COLUMN token float8 DEFAULT random() NOT NULL"))
+        wait_until(lambda: postgres.execute("SELECT 1 FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'token'", steps), what="it is being filled")
+        postgres.execute("SET lock_timeout = '5s'; BEGIN; ALTER TABLE orders RENAME TO old; ALTER TABLE other RENAME TO orders; COMMIT", steps)
+        error = sole_error(client.read_until("Z", timeout=30))
+        assert error["C"] == "55000" and "renamed or replaced" in error["M"], error
+    assert postgres.execute("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'token'", steps) == [(1,)]
