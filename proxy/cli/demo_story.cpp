@@ -93,7 +93,7 @@ class story {
   asio::awaitable<void> tell() {
     co_await application_.start();
     co_await person_.connect(gateway(demo_owner, "psql"));
-    co_await refusal();
+    co_await in_steps();
     co_await behind_a_report();
     co_await index();
     co_await metrics();
@@ -108,31 +108,12 @@ class story {
     return {places_.address, places_.server_port, user, demo_copy, application};
   }
 
-  asio::awaitable<void> refusal() {
-    to_.chapter("1  An unsafe change is refused, and the safe way is told");
-    to_.statement(std::string(add_check) + ";");
-    const sql_answer answer = co_await person_.run(std::string(add_check));
-    expect(answer.error.has_value(), "the unsafe change was not refused");
-    to_.message(*answer.error, add_check);
-    to_.blank();
-    to_.paragraph("The hint is ready to paste. So be it:");
-    to_.blank();
+  asio::awaitable<void> in_steps() {
+    to_.chapter("1  An unsafe change is carried out in safe steps");
     application_.take();
-    for (const std::string& sql : statements_of(answer.error->hint)) co_await run_shown(sql);
+    co_await run_shown(std::string(add_check));
     to_.blank();
     tell_worst_wait("meanwhile the application's worst wait was ", application_.take());
-  }
-
-  // The lines of a hint that are SQL.
-  static std::vector<std::string> statements_of(std::string_view hint) {
-    std::vector<std::string> statements;
-    while (!hint.empty()) {
-      const std::string_view line = hint.substr(0, hint.find('\n'));
-      hint.remove_prefix(std::min(hint.size(), line.size() + 1));
-      if (line.ends_with(';')) statements.emplace_back(line);
-    }
-    expect(!statements.empty(), "the hint has no SQL");
-    return statements;
   }
 
   asio::awaitable<void> run_shown(std::string sql) {

@@ -76,9 +76,9 @@ def test_story_is_told_and_nothing_is_left(start):
     assert demo.process.wait(120) == 0, demo.text()
     text = demo.text()
     assert time.monotonic() - began < 60
-    # 1: the refusal as psql shows it, and its hint carried out
-    assert re.search(r"ERROR:  .*total_positive.*\n\s+LINE 1: ALTER TABLE.*\n\s+\^\n\s+DETAIL:  .*ACCESS EXCLUSIVE", text)
-    assert "HINT:  Instead:" in text and text.count("ALTER TABLE orders VALIDATE CONSTRAINT total_positive;") == 2
+    # 1: the steps as psql shows them
+    assert "carried out in 2 steps" in text and "ALTER TABLE orders VALIDATE CONSTRAINT total_positive" in text
+    assert "the application's worst wait" in text
     # 2: who is waited for, and both waits
     assert re.search(r"NOTICE:  waiting: pid \d+ app=nightly report", text)
     directly, guarded = (int(re.search(rf"{way} .* ([\d,]+) ms\n", text)[1].replace(",", "")) for way in ("directly", "through Tidegate"))
