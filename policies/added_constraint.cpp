@@ -3,6 +3,7 @@
 #include "policies/relation_name.hpp"
 #include "policies/sql/parse.hpp"
 #include "policies/sql/quote.hpp"
+#include "policies/sql/token_list.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -16,25 +17,6 @@ namespace {
 
 using sql::constraint_kind;
 using sql::quote_identifier;
-
-std::string_view slice(std::string_view text, sql::text_range range) {
-  const auto size = static_cast<sql::position>(text.size());
-  const auto begin = std::clamp(range.begin, 0, size);
-  const auto end = std::clamp(range.end, begin, size);
-  return text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-}
-
-bool starts_with_word(std::string_view text, std::string_view word) {
-  return text.size() > word.size() && std::equal(word.begin(), word.end(), text.begin(), [](char w, char t) {
-           return w == (t >= 'A' && t <= 'Z' ? static_cast<char>(t - 'A' + 'a') : t);
-         });
-}
-
-std::string column_list(const std::vector<std::string>& columns) {
-  std::string list;
-  for (const auto& column : columns) list += (list.empty() ? "" : ", ") + quote_identifier(column);
-  return "(" + list + ")";
-}
 
 char contype_of(constraint_kind kind) {
   switch (kind) {
@@ -59,8 +41,8 @@ void append_index_steps(steps& out, const added_constraint& added, const std::st
   const auto& definition = *added.definition;
   const std::string quoted = quote_identifier(name);
   out.push_back("CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + table + " " +
-                column_list(definition.columns) +
-                (definition.included.empty() ? "" : " INCLUDE " + column_list(definition.included)) +
+                sql::quote_columns(definition.columns) +
+                (definition.included.empty() ? "" : " INCLUDE " + sql::quote_columns(definition.included)) +
                 (definition.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + ";");
   out.push_back(alter(table) + "ADD CONSTRAINT " + quoted +
                 (definition.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") +
@@ -78,22 +60,10 @@ std::string add_to_parent(const added_constraint& added) {
 
 }  // namespace
 
-// What stands behind "CONSTRAINT name": found by the first word of the definition itself, which no name can
-// be when unquoted (all are reserved, EXCLUDE apart, whose name is skipped as a token).
 std::string_view without_name(std::string_view text) {
-  if (!starts_with_word(text, "constraint")) return text;
-  std::size_t at = text.find_first_of(" \t\r\n/-", 0);
-  const auto skip_blanks = [&] { at = std::min(text.find_first_not_of(" \t\r\n", at), text.size()); };
-  skip_blanks();
-  if (at < text.size() && text[at] == '"') {
-    do at = std::min(text.find('"', at + 1), text.size());
-    while (at + 1 < text.size() && text[at + 1] == '"' && ++at != 0);
-    at = std::min(at + 1, text.size());
-  } else {
-    at = std::min(text.find_first_of(" \t\r\n", at), text.size());
-  }
-  skip_blanks();
-  return text.substr(at);
+  const sql::token_list tokens(text, {0, static_cast<sql::position>(text.size())}, false);
+  if (!tokens.is_word(0, "constraint") || tokens.size() < 3) return text;
+  return text.substr(tokens[2].begin);
 }
 
 std::string name_columns(const sql::constraint_definition& definition) {
@@ -142,7 +112,7 @@ std::vector<added_constraint> added_constraints(const rule_input& input, constra
     const auto& definition = *command.constraint;
     added_constraint added{table, statement, &command, &definition, definition.name, {}};
     if (added.name.empty()) added.name = object_name(table, name_columns(definition), name_suffix(kind));
-    added.text = without_name(slice(input.text, definition.range));
+    added.text = without_name(definition.range.in(input.text));
     out.push_back(std::move(added));
   }
   return out;

@@ -14,16 +14,11 @@ bool builds_concurrently_safely(int server_version) {
 }
 
 std::string with_concurrently(const rule_input& input, sql::position position) {
-  const auto size = static_cast<sql::position>(input.text.size());
-  const auto begin = std::clamp(input.statement.range.begin, 0, size);
-  const auto end = std::clamp(input.statement.range.end, begin, size);
-  const auto middle = std::clamp(position, begin, end);
-  const auto piece = [&](sql::position from, sql::position to) {
-    return std::string(
-        input.text.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
-  };
-  if (position < 0) return piece(begin, end) + ";";
-  return piece(begin, middle) + " CONCURRENTLY" + piece(middle, end) + ";";
+  const sql::text_range whole = input.statement.range;
+  if (position < 0) return std::string(whole.in(input.text)) + ";";
+  const sql::position middle = std::clamp(position, whole.begin, std::max(whole.begin, whole.end));
+  const sql::text_range before{whole.begin, middle}, behind{middle, whole.end};
+  return std::string(before.in(input.text)) + " CONCURRENTLY" + std::string(behind.in(input.text)) + ";";
 }
 
 std::string why_not_concurrently(const rule_input& input) {

@@ -23,12 +23,6 @@ std::string beside(const subject& table, const std::string& name) {
   return sql::quote_name({"", table.written->schema, name, -1});
 }
 
-std::string list_of(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + quote_identifier(name);
-  return out;
-}
-
 void append(steps& to, steps more) {
   std::move(more.begin(), more.end(), std::back_inserter(to));
 }
@@ -106,7 +100,7 @@ void add_constraints(steps& out, const altered& added, const sql::column_definit
     } else if (c.kind == constraint_kind::foreign_key && c.referenced) {
       add_and_validate(named(c, object_name(table, column.name, "fkey")),
                        "FOREIGN KEY (" + name + ") REFERENCES " + sql::quote_name(*c.referenced) +
-                           (c.referenced_columns.empty() ? "" : "(" + list_of(c.referenced_columns) + ")"));
+                           (c.referenced_columns.empty() ? "" : sql::quote_columns(c.referenced_columns)));
     } else if (c.kind == constraint_kind::unique || c.kind == constraint_kind::primary_key) {
       const bool primary = c.kind == constraint_kind::primary_key;
       const std::string index = quote_identifier(

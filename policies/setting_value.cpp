@@ -1,7 +1,7 @@
 #include "policies/setting_value.hpp"
 
-#include <algorithm>
-#include <cctype>
+#include "policies/sql/token_list.hpp"
+
 #include <cmath>
 #include <cstdlib>
 #include <utility>
@@ -9,15 +9,8 @@
 namespace tidegate::policies {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 setting_change change_of(const sql::variable_set& set) {
-  setting_change change{lower(set.name), std::nullopt};
+  setting_change change{sql::folded(set.name), std::nullopt};
   if (set.form == sql::set_form::set) change.value = set.value;
   return change;
 }
@@ -40,7 +33,7 @@ std::optional<double> milliseconds_of(std::string_view value) {
 }
 
 std::optional<bool> switch_of(std::string_view value) {
-  const std::string word = lower(value);
+  const std::string word = sql::folded(value);
   // parse_bool(): any beginning of a word that no other word begins with
   const auto begins = [&](std::string_view whole, std::size_t at_least) {
     return word.size() >= at_least && whole.starts_with(word);
@@ -61,7 +54,7 @@ std::vector<setting_change> setting_changes(const sql::statement& statement) {
     const bool built_in = call.schema.empty() || call.schema == "pg_catalog";
     if (!built_in || call.name != "set_config" || call.constant_arguments.size() < 2) continue;
     if (const auto& name = call.constant_arguments[0])
-      changes.push_back({lower(*name), call.constant_arguments[1]});
+      changes.push_back({sql::folded(*name), call.constant_arguments[1]});
   }
   return changes;
 }

@@ -134,9 +134,14 @@ finding finding_on(const rule& rule, const subject& subject) {
   return f;
 }
 
+finding finding_on(const rule& rule, const subject& subject, const sql::alter_command& command) {
+  finding f = finding_on(rule, subject);
+  if (command.range.end > command.range.begin) f.at = command.range.begin;
+  return f;
+}
+
 finding finding_on(const rule& rule, const altered& command) {
-  finding f = finding_on(rule, command.table);
-  if (command.command->range.end > command.command->range.begin) f.at = command.command->range.begin;
+  finding f = finding_on(rule, command.table, *command.command);
   f.column = command.command->column && !command.command->column->name.empty() ? command.command->column->name
                                                                                : command.command->name;
   return f;

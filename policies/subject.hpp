@@ -49,6 +49,8 @@ std::vector<altered> altered_columns(const rule_input& input, sql::alter_action 
 // A finding with rule, relations, names and position filled in; the lock is ACCESS EXCLUSIVE.
 finding finding_on(const rule& rule, const subject& subject);
 finding finding_on(const rule& rule, const altered& command);
+// At a subcommand on the table as a whole.
+finding finding_on(const rule& rule, const subject& subject, const sql::alter_command& command);
 
 // "ACCESS EXCLUSIVE on orders blocks reads and writes"
 std::string lock_in_words(lock_level lock, const subject& subject);

@@ -1,8 +1,9 @@
 #include "policies/type_change.hpp"
 
+#include "policies/sql/token_list.hpp"
+
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 #include <utility>
 
@@ -144,10 +145,8 @@ bool modifier_is_free(std::string_view type, std::int32_t from, std::int32_t to)
   return false;
 }
 
-bool is_zero_zone(std::string zone) {
-  std::transform(zone.begin(), zone.end(), zone.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return contains(zero_zones, zone);
+bool is_zero_zone(const std::string& zone) {
+  return contains(zero_zones, sql::folded(zone));
 }
 
 // Neither is a domain.

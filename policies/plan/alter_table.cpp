@@ -122,7 +122,7 @@ class splitting {
   }
 
   std::string text(const sql::alter_command& command) const {
-    return std::string(written(draft_.input(), command.range));
+    return std::string(command.range.in(draft_.input().text));
   }
 
   // Instant: kept for the next flush, together with its neighbours.
@@ -204,7 +204,7 @@ class splitting {
     if (!is_hazard(command)) return brief(command);
     flush();
     const auto& definition = *command.constraint;
-    const std::string body(without_name(written(draft_.input(), definition.range)));
+    const std::string body(without_name(definition.range.in(draft_.input().text)));
     const auto name = [&] {
       if (!definition.name.empty()) return definition.name;
       return draft_.new_constraint(name_columns(definition), name_suffix(definition.kind));

@@ -58,9 +58,7 @@ void fill(draft& to, const std::string& column) {
   what.column = quote_identifier(column);
   what.key = key_to_walk_by(table, to.server_version());
   what.rows = std::max(table.rows.value_or(0), 0.0);
-  std::string sql = as_one_statement(what);
-  sql.pop_back();
-  plan_step& step = to.add(step_kind::filling, std::move(sql), {});
+  plan_step& step = to.add(step_kind::filling, as_one_statement(what), {});
   step.fills = std::move(what);
   step.locks.clear();  // row locks of small batches
 }
@@ -86,7 +84,7 @@ struct column_plan {
 // From a sequence that filled the rows to the column's own identity, behind the highest value.
 void become_identity(draft& to, const column_plan& p, const sql::constraint_definition& identity,
                      const std::string& helper) {
-  const std::string options = sequence_options(written(to.input(), identity.range));
+  const std::string options = sequence_options(identity.range.in(to.input().text));
   const std::string table = quote_literal(to.facts().full_name());
   to.add(step_kind::brief,
          in_one_transaction(
@@ -148,13 +146,14 @@ void plan_column(draft& to, const sql::alter_command& command) {
     throw not_planned("column " + p.name + " has no value for the rows that are there");
   if (fills) forbid_triggers(to, table);
 
-  std::string head = trimmed(written(to.input(), {column.range.begin, first_constraint(column)}));
+  std::string head =
+      trimmed(sql::text_range{column.range.begin, first_constraint(column)}.in(to.input().text));
   if (column.is_serial()) head = p.name + " " + type_sql(column);
   std::string add = to.alter() + "ADD COLUMN " + (command.if_not_exists ? "IF NOT EXISTS " : "") + head;
   if (value && value->value && !is_volatile) add += " DEFAULT " + value->value->text;
   if (value && value->value && !is_volatile && not_null) add += " NOT NULL";
   if (column.find(constraint_kind::generated_virtual))
-    add += " " + std::string(written(to.input(), column.find(constraint_kind::generated_virtual)->range));
+    add += " " + std::string(column.find(constraint_kind::generated_virtual)->range.in(to.input().text));
 
   std::string sequence, helper;
   std::string source;  // what makes the values from now on
@@ -170,7 +169,7 @@ void plan_column(draft& to, const sql::alter_command& command) {
     helper = to.beside(object_name(to.table(), column.name, "tidegate_fill"));
     made = to.make_sequence(helper,
                             " AS " + type_sql({"", column.type, "", {}, {}}) +
-                                without_brackets(sequence_options(written(to.input(), identity->range))),
+                                without_brackets(sequence_options(identity->range.in(to.input().text))),
                             p.name);
     source = p.alter_it + "SET DEFAULT nextval(" + quote_literal(helper) + "::regclass)";
   }
@@ -182,7 +181,7 @@ void plan_column(draft& to, const sql::alter_command& command) {
     if (c.kind != constraint_kind::check || !c.value) continue;
     checks.push_back(c.name.empty() ? to.new_constraint(name_columns(c), "check") : c.name);
     checked += (checked.empty() ? "" : "; ") + to.alter() + "ADD CONSTRAINT " +
-               quote_identifier(checks.back()) + " " + trimmed(without_name(written(to.input(), c.range))) +
+               quote_identifier(checks.back()) + " " + trimmed(without_name(c.range.in(to.input().text))) +
                " NOT VALID";
   }
   to.add(step_kind::brief, in_one_transaction({add, made, source, checked}),
@@ -198,7 +197,7 @@ void plan_column(draft& to, const sql::alter_command& command) {
     to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quote_identifier(name),
            probe::valid_constraint(table.oid, name));
   for (const auto& c : column.constraints) {
-    const std::string text = trimmed(without_name(written(to.input(), c.range)));
+    const std::string text = trimmed(without_name(c.range.in(to.input().text)));
     if (c.kind == constraint_kind::foreign_key) {
       const std::string name = c.name.empty() ? to.new_constraint(column.name, "fkey") : c.name;
       plan_foreign_key(to, name, "FOREIGN KEY (" + p.name + ") " + text + deferral(c));

@@ -1,14 +1,12 @@
 #include "policies/added_constraint.hpp"
 #include "policies/concurrent_index.hpp"
 #include "policies/plan/parts.hpp"
-#include "policies/plan/restore.hpp"
 #include "policies/remedy.hpp"
-#include "policies/sql/lexer.hpp"
 #include "policies/sql/quote.hpp"
+#include "policies/sql/token_list.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <functional>
+#include <cstddef>
 #include <vector>
 
 namespace tidegate::policies {
@@ -34,12 +32,8 @@ const relation_facts& facts_of_partition(const draft& of, const std::string& ful
   return *found.facts;
 }
 
-std::string name_of(const relation_facts& table) {
-  return sql::quote_name({.database = {}, .schema = table.schema, .name = table.name});
-}
-
 std::string alter(const relation_facts& table) {
-  return "ALTER TABLE " + name_of(table) + " ";
+  return "ALTER TABLE " + table.full_name() + " ";
 }
 
 // Partitions before what they are partitions of. Iterative: a hostile schema may nest deeply.
@@ -66,78 +60,57 @@ struct index_options {
 };
 
 index_options read_index_options(std::string_view text) {
-  std::string with, tablespace;
-  sql::lexer lexer(text);
-  int depth = 0;
-  std::uint32_t with_at = 0;
-  bool in_with = false, after_with = false, after_tablespace = false;
-  for (sql::token t = lexer.next(); t.kind != sql::token_kind::end; t = lexer.next()) {
-    const std::string_view spelling = text.substr(t.begin, t.size());
-    if (after_tablespace) {
-      tablespace = " TABLESPACE " + std::string(spelling);
-      after_tablespace = false;
-      continue;
-    }
-    if (spelling == "(") {
-      if (depth++ == 0 && after_with) {
-        in_with = true;
-        with_at = t.begin;
-      }
-    } else if (spelling == ")") {
-      if (--depth == 0 && in_with) {
-        with = " WITH " + std::string(text.substr(with_at, t.end - with_at));
-        in_with = false;
-      }
-    }
-    if (t.kind != sql::token_kind::word || depth != 0) {
-      after_with = false;
-      continue;
-    }
-    const auto is = [&](std::string_view word) {
-      return std::equal(spelling.begin(), spelling.end(), word.begin(), word.end(),
-                        [](unsigned char a, char b) { return std::tolower(a) == b; });
-    };
-    after_with = is("with");
-    after_tablespace = is("tablespace");
-    if (is("without")) throw not_planned("WITHOUT OVERLAPS needs its index in one step");
-  }
-  return {with, tablespace};
+  const sql::token_list tokens(text, {0, static_cast<sql::position>(text.size())}, false);
+  const auto words = [&](std::size_t from, std::size_t end) {
+    return " " + std::string(tokens.range(from, end).in(text));
+  };
+  const std::size_t end = tokens.size();
+  if (tokens.find_word("without", 0, end) != end)
+    throw not_planned("WITHOUT OVERLAPS needs its index in one step");
+  index_options options;
+  if (const std::size_t with = tokens.find_word("with", 0, end); tokens.is_char(with + 1, '('))
+    options.with = words(with, tokens.closing(with + 1) + 1);
+  if (const std::size_t space = tokens.find_word("tablespace", 0, end); space < end)
+    options.tablespace = words(space, space + 2);
+  return options;
 }
 
 std::string key_definition(const sql::constraint_definition& key, const index_options& options) {
   return std::string(key.kind == constraint_kind::primary_key ? "PRIMARY KEY" : "UNIQUE") +
-         (key.nulls_not_distinct ? " NULLS NOT DISTINCT " : " ") + column_list(key.columns) +
-         (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) + options.of_constraint() +
-         deferral(key);
+         (key.nulls_not_distinct ? " NULLS NOT DISTINCT " : " ") + sql::quote_columns(key.columns) +
+         (key.included.empty() ? "" : " INCLUDE " + sql::quote_columns(key.included)) +
+         options.of_constraint() + deferral(key);
+}
+
+// `text` is what stands behind the constraint's name.
+void add_constraint(draft& to, const relation_facts& table, const std::string& alter_table,
+                    const std::string& name, const std::string& text) {
+  const std::string quoted = quote_identifier(name);
+  to.add(step_kind::brief, alter_table + "ADD CONSTRAINT " + quoted + " " + text,
+         probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
 }
 
 // The index of one table, and the constraint made of it.
 void add_key(draft& to, const relation_facts& table, const std::string& on, const std::string& alter_table,
              const sql::constraint_definition& key, const std::string& name, const index_options& options) {
   const std::string quoted = quote_identifier(name);
-  plan_step& build =
-      to.add(step_kind::concurrent,
-             "CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + on + " " + column_list(key.columns) +
-                 (key.included.empty() ? "" : " INCLUDE " + column_list(key.included)) +
-                 (key.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + options.of_index(),
-             probe::valid_index(table.oid, name),
-             "DROP INDEX CONCURRENTLY IF EXISTS " +
-                 sql::quote_name({.database = {}, .schema = table.schema, .name = name}));
-  build.undo_concurrently = true;
-  build.index = name;
-  to.add(step_kind::brief,
-         alter_table + "ADD CONSTRAINT " + quoted +
-             (key.kind == constraint_kind::primary_key ? " PRIMARY KEY" : " UNIQUE") + " USING INDEX " +
-             quoted + deferral(key),
-         probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
+  to.add(step_kind::concurrent,
+         "CREATE UNIQUE INDEX CONCURRENTLY " + quoted + " ON " + on + " " + sql::quote_columns(key.columns) +
+             (key.included.empty() ? "" : " INCLUDE " + sql::quote_columns(key.included)) +
+             (key.nulls_not_distinct ? " NULLS NOT DISTINCT" : "") + options.of_index(),
+         probe::valid_index(table.oid, name),
+         "DROP INDEX CONCURRENTLY IF EXISTS " +
+             sql::quote_name({.database = {}, .schema = table.schema, .name = name}));
+  add_constraint(
+      to, table, alter_table, name,
+      (key.kind == constraint_kind::primary_key ? "PRIMARY KEY USING INDEX " : "UNIQUE USING INDEX ") +
+          quoted + deferral(key));
 }
 
 void not_valid_then_validate(draft& to, const relation_facts& table, const std::string& alter_table,
                              const std::string& name, const std::string& text) {
-  const std::string quoted = quote_identifier(name);
-  to.add(step_kind::brief, alter_table + "ADD CONSTRAINT " + quoted + " " + text + " NOT VALID",
-         probe::constraint(table.oid, name), alter_table + "DROP CONSTRAINT IF EXISTS " + quoted);
-  to.add(step_kind::checking, alter_table + "VALIDATE CONSTRAINT " + quoted,
+  add_constraint(to, table, alter_table, name, text + " NOT VALID");
+  to.add(step_kind::checking, alter_table + "VALIDATE CONSTRAINT " + quote_identifier(name),
          probe::valid_constraint(table.oid, name));
 }
 
@@ -158,16 +131,10 @@ void plan_not_null(draft& to, const std::string& column) {
     throw not_planned("before PostgreSQL 12 SET NOT NULL always reads the whole table");
   if (to.only() && !table.partitions.empty()) throw not_planned("ONLY, on a table that has children");
   const std::string quoted_column = quote_identifier(column);
-  const spoken_error nulls = nulls_in(table.name, column);
   if (to.server_version() >= 180000) {
     const std::string name = to.new_constraint(column, "not_null");
-    const std::string quoted = quote_identifier(name);
-    to.add(step_kind::brief,
-           to.alter() + "ADD CONSTRAINT " + quoted + " NOT NULL " + quoted_column + " NOT VALID",
-           probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + quoted);
-    to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quoted,
-           probe::valid_constraint(table.oid, name))
-        .refused = nulls;
+    not_valid_then_validate(to, table, to.alter(), name, "NOT NULL " + quoted_column);
+    to.last().not_null_column = column;
     return;
   }
   std::string name = object_name(to.table(), column, helper_suffix);
@@ -175,12 +142,10 @@ void plan_not_null(draft& to, const std::string& column) {
   if (!left_over) name = to.new_constraint(column, helper_suffix);
   const std::string helper = quote_identifier(name);
   if (!left_over)
-    to.add(step_kind::brief,
-           to.alter() + "ADD CONSTRAINT " + helper + " CHECK (" + quoted_column + " IS NOT NULL) NOT VALID",
-           probe::constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + helper);
+    add_constraint(to, table, to.alter(), name, "CHECK (" + quoted_column + " IS NOT NULL) NOT VALID");
   to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + helper,
          probe::valid_constraint(table.oid, name), to.alter() + "DROP CONSTRAINT IF EXISTS " + helper)
-      .refused = nulls;
+      .not_null_column = column;
   // Never in one ALTER: DROP would run first and take the proof away (hazards §0.4).
   to.add(step_kind::brief,
          in_one_transaction({to.alter() + "ALTER COLUMN " + quoted_column + " SET NOT NULL",
@@ -201,16 +166,12 @@ void plan_foreign_key(draft& to, const std::string& name, const std::string& tex
   for (const relation_facts* partition : partitions_first(to)) {
     if (partition->kind == 'f') throw not_planned("one of the partitions is a foreign table");
     if (partition->kind == 'p')
-      to.add(step_kind::brief, alter(*partition) + "ADD CONSTRAINT " + quote_identifier(name) + " " + text,
-             probe::constraint(partition->oid, name),
-             alter(*partition) + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+      add_constraint(to, *partition, alter(*partition), name, text);
     else
       not_valid_then_validate(to, *partition, alter(*partition), name, text);
   }
   // Adopts those of the partitions without looking at a row (hazards §0.14).
-  to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + text,
-         probe::constraint(table.oid, name),
-         to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+  add_constraint(to, table, to.alter(), name, text);
 }
 
 void plan_key(draft& to, const sql::constraint_definition& definition, const std::string& text) {
@@ -234,15 +195,11 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
     of_partition.written = &written;
     const std::string own = object_name(of_partition, name_columns(definition), name_suffix(definition.kind));
     if (partition->kind == 'p')
-      to.add(step_kind::brief, alter(*partition) + "ADD CONSTRAINT " + quote_identifier(own) + " " + whole,
-             probe::constraint(partition->oid, own),
-             alter(*partition) + "DROP CONSTRAINT IF EXISTS " + quote_identifier(own));
+      add_constraint(to, *partition, alter(*partition), own, whole);
     else
-      add_key(to, *partition, name_of(*partition), alter(*partition), definition, own, options);
+      add_key(to, *partition, partition->full_name(), alter(*partition), definition, own, options);
   }
-  to.add(step_kind::brief, to.alter() + "ADD CONSTRAINT " + quote_identifier(name) + " " + whole,
-         probe::constraint(table.oid, name),
-         to.alter() + "DROP CONSTRAINT IF EXISTS " + quote_identifier(name));
+  add_constraint(to, table, to.alter(), name, whole);
 }
 
 void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text) {

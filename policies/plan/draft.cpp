@@ -13,15 +13,6 @@ namespace {
 using sql::quote_identifier;
 using sql::quote_literal;
 
-void keep_strongest(std::vector<relation_lock>& locks, const relation_lock& lock) {
-  const auto same = std::find_if(locks.begin(), locks.end(),
-                                 [&](const relation_lock& l) { return l.relation == lock.relation; });
-  if (same == locks.end())
-    locks.push_back(lock);
-  else
-    same->level = std::max(same->level, lock.level);
-}
-
 std::string exists(const std::string& query) {
   return "SELECT EXISTS (" + query + ")";
 }
@@ -97,8 +88,7 @@ plan_step& draft::add(step_kind kind, std::string sql, std::string done, std::st
   step.kind = kind;
   const auto parsed = sql::parse(sql);
   if (!parsed.ok()) throw not_planned("a step of it can't be read back: " + parsed.error->message);
-  for (const auto& statement : parsed.statements)
-    for (const auto& lock : locks_taken(statement, input_.catalog)) keep_strongest(step.locks, lock);
+  step.locks = locks_of(sql, input_.catalog);
   step.sql = std::move(sql);
   step.done = std::move(done);
   step.undo = std::move(undo);
@@ -151,19 +141,6 @@ std::string in_one_transaction(std::initializer_list<std::string> statements) {
     text += (text.empty() ? "" : "; ") + statement;
   }
   return text;
-}
-
-std::string column_list(const std::vector<std::string>& columns) {
-  std::string list;
-  for (const auto& column : columns) list += (list.empty() ? "" : ", ") + quote_identifier(column);
-  return "(" + list + ")";
-}
-
-std::string_view written(const rule_input& input, sql::text_range range) {
-  const auto size = static_cast<sql::position>(input.text.size());
-  const auto begin = std::clamp(range.begin, 0, size);
-  const auto end = std::clamp(range.end, begin, size);
-  return input.text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
 }  // namespace tidegate::policies

@@ -4,7 +4,6 @@
 #include "policies/plan/plan.hpp"
 #include "policies/subject.hpp"
 
-#include <functional>
 #include <initializer_list>
 #include <set>
 #include <stdexcept>
@@ -49,6 +48,7 @@ class draft {
   void makes_not_null(const std::string& column) { not_null_.insert(column); }
 
   plan_step& add(step_kind kind, std::string sql, std::string done, std::string undo = {});
+  plan_step& last() { return steps_.back(); }
 
   std::vector<plan_step> take_steps() { return std::move(steps_); }
 
@@ -75,11 +75,5 @@ std::string both(const std::string& a, const std::string& b);
 
 // Adds "; " where one statement follows another in the same transaction.
 std::string in_one_transaction(std::initializer_list<std::string> statements);
-
-// "(a, b)", quoted.
-std::string column_list(const std::vector<std::string>& columns);
-
-// The written text of a part of the statement.
-std::string_view written(const rule_input& input, sql::text_range range);
 
 }  // namespace tidegate::policies

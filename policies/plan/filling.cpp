@@ -56,7 +56,7 @@ std::string pages_query() {
 }
 
 std::string as_one_statement(const filling& what) {
-  return "UPDATE " + what.table + " SET " + what.column + " = DEFAULT WHERE " + what.column + " IS NULL;";
+  return "UPDATE " + what.table + " SET " + what.column + " = DEFAULT WHERE " + what.column + " IS NULL";
 }
 
 }  // namespace tidegate::policies

@@ -4,7 +4,6 @@
 #include "policies/sql/parse.hpp"
 #include "policies/sql/quote.hpp"
 
-#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -54,15 +53,13 @@ plan_step step_of(const rule_input& input, const std::string& text) {
   const sql::statement& statement = parsed.statements.front();
   plan_step step;
   step.sql = text;
-  step.locks = locks_taken(statement, input.catalog);
+  step.locks = locks_of(text, input.catalog);
   if (const auto* create = statement.as<sql::create_index>()) {
     const relation_facts& table = facts_of(input, create->relation);
     step.kind = step_kind::concurrent;
-    step.index = create->name;
     step.done = probe::valid_index(table.oid, create->name);
     step.undo = "DROP INDEX CONCURRENTLY IF EXISTS " +
                 sql::quote_name({.database = {}, .schema = table.schema, .name = create->name});
-    step.undo_concurrently = true;
     return step;
   }
   if (const auto* made = statement.as<sql::create_table>()) {

@@ -22,12 +22,11 @@ enum class step_kind : std::uint8_t {
 };
 
 std::string_view name(step_kind kind);
+std::optional<step_kind> parse_step_kind(std::string_view word);
 
-// An error of a step in the words of the statement that it stands for.
-struct spoken_error {
-  std::string sqlstate, message, detail;
-  std::string column;
-};
+// The table locks of a text of several statements, the strongest of each relation. None where it can't be
+// read.
+std::vector<relation_lock> locks_of(std::string_view sql, const catalog_snapshot& catalog);
 
 struct plan_step {
   step_kind kind = step_kind::brief;
@@ -36,11 +35,10 @@ struct plan_step {
   // A query of one boolean: the step has taken effect. For whoever goes on with an interrupted plan and
   // does not know whether its last step was committed. Empty: to be run again in doubt.
   std::string done;
-  std::string undo;                     // takes the step back, as one brief step; empty: nothing to take back
-  bool undo_concurrently = false;       // `undo` is DROP INDEX CONCURRENTLY
-  std::optional<filling> fills;         // of a filling
-  std::string index;                    // of a concurrent build: the index it leaves, not quoted
-  std::optional<spoken_error> refused;  // what a violated check means here
+  std::string
+      undo;  // takes it back: a brief step, of a concurrent one a concurrent one; empty: nothing to do
+  std::optional<filling> fills;  // of a filling
+  std::string not_null_column;   // of a check that stands for NOT NULL: its violation is that of this column
 };
 
 struct plan {

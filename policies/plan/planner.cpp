@@ -5,16 +5,9 @@
 #include "policies/plan/index.hpp"
 #include "policies/plan/partition.hpp"
 
-#include <array>
-#include <cstddef>
 #include <utility>
 
 namespace tidegate::policies {
-
-std::string_view name(step_kind kind) {
-  static constexpr std::array<std::string_view, 4> names = {"brief", "checking", "concurrent", "filling"};
-  return names[static_cast<std::size_t>(kind)];
-}
 
 namespace {
 

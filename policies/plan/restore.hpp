@@ -12,15 +12,12 @@ namespace tidegate::policies {
 
 struct written_step {
   std::string kind, sql, done, undo;
-  std::string not_null_column;  // of a check that proves it: what its violation means (spoken_error)
+  std::string not_null_column;  // as in plan_step
 };
 
 // None: it can't be understood, and nothing is to be done with the plan. `relation`: of the plan, as it is
 // now.
 std::optional<plan_step> restore_step(const written_step& step, const relation_facts& relation,
                                       const catalog_snapshot& catalog);
-
-// The error of SET NOT NULL over a row that has none.
-spoken_error nulls_in(const std::string& relation, const std::string& column);
 
 }  // namespace tidegate::policies

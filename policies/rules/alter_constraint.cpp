@@ -17,8 +17,7 @@ void check(const rule_input& input, findings& out) {
   if (table.certainly_missing) return;
   for (const auto& command : statement->commands) {
     if (command.action != sql::alter_action::alter_constraint) continue;
-    finding f = finding_on(alter_constraint_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(alter_constraint_rule(), table, command);
     f.constraint = command.name;
     f.message = "changing when constraint " + sql::quote_identifier(command.name) + " of " + table.sql +
                 " is checked";

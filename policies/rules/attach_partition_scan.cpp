@@ -65,16 +65,10 @@ void add_index_step(const subject& table, const index_facts& index, steps& out) 
                   (index.primary ? " PRIMARY KEY" : " UNIQUE") + " USING INDEX " + name + ";");
 }
 
-std::string columns_sql(const std::vector<std::string>& columns) {
-  std::string list;
-  for (const auto& column : columns) list += (list.empty() ? "" : ", ") + sql::quote_identifier(column);
-  return "(" + list + ")";
-}
-
 void add_foreign_key_steps(const subject& table, const constraint_facts& key, steps& out) {
   const std::string name = sql::quote_identifier(key.name);
   out.push_back("ALTER TABLE " + table.sql + " ADD CONSTRAINT " + name + " FOREIGN KEY " +
-                columns_sql(key.columns) + " REFERENCES " + key.referenced + " NOT VALID;");
+                sql::quote_columns(key.columns) + " REFERENCES " + key.referenced + " NOT VALID;");
   out.push_back("ALTER TABLE " + table.sql + " VALIDATE CONSTRAINT " + name + ";");
 }
 

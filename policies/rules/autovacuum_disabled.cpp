@@ -1,10 +1,10 @@
 // Without autovacuum a table bloats and its statistics age, until the vacuum against wraparound comes at a
 // bad moment.
 #include "policies/sql/quote.hpp"
+#include "policies/sql/token_list.hpp"
 #include "policies/subject.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,9 +18,7 @@ namespace {
 
 // As PostgreSQL's parse_bool() reads it: any unambiguous beginning of the word.
 bool is_false(std::string_view value) {
-  std::string lower(value);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = sql::folded(value);
   const auto begins = [&](std::string_view word, std::size_t at_least) {
     return lower.size() >= at_least && word.starts_with(lower);
   };

@@ -23,8 +23,7 @@ void of_relation(const rule_input& input, const sql::alter_table& statement, fin
     if (command.action != sql::alter_action::owner_to) continue;
     const std::string owner = new_owner(input, command);
     if (relation.facts && relation.facts->owner == owner) continue;
-    finding f = finding_on(change_owner_rule(), relation);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(change_owner_rule(), relation, command);
     const std::string to = sql::quote_identifier(owner);
     f.message = "giving " + relation.sql + " to " + to + " takes the owner's rights from the old owner";
     f.detail = lock_in_words(f.lock, relation) + " for a moment.";

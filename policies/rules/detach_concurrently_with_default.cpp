@@ -19,8 +19,7 @@ void check(const rule_input& input, findings& out) {
     const subject parent = subject_of(input, statement->relation);
     if (!parent.facts || parent.facts->default_partition.empty()) continue;
     const subject table = subject_of(input, *command.partition);
-    finding f = finding_on(detach_concurrently_with_default_rule(), parent);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(detach_concurrently_with_default_rule(), parent, command);
     f.lock = lock_level::none;
     f.sqlstate = "55000";
     f.message =

@@ -24,8 +24,7 @@ void check(const rule_input& input, findings& out) {
     // There is no other way: what is left is to wait for the lock a moment at a time, and that the gateway
     // does.
     if (input.session.guarded && (has_default || input.catalog.server_version < 140000)) continue;
-    finding f = finding_on(detach_partition_not_concurrently_rule(), parent);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(detach_partition_not_concurrently_rule(), parent, command);
     f.relations.push_back(table.full_name);
     f.message = "detaching " + table.sql + " blocks reads and writes of " + parent.sql;
     f.detail = lock_in_words(f.lock, parent) + " until the transaction ends, on " + table.sql + " as well; " +

@@ -30,8 +30,7 @@ void check(const rule_input& input, findings& out) {
   if (table.certainly_missing) return;
   for (const auto& command : statement->commands) {
     if (command.action != sql::alter_action::disable_trigger) continue;
-    finding f = finding_on(disable_trigger_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(disable_trigger_rule(), table, command);
     f.lock = lock_level::share_row_exclusive;
     f.message =
         "disabling " + what_is_off(command) + " of " + table.sql + " switches it off for every session";

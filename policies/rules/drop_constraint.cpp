@@ -18,8 +18,7 @@ void check(const rule_input& input, findings& out) {
     const auto* constraint = table.facts ? table.facts->constraint(command.name) : nullptr;
     if (table.facts && !constraint && table.alone) continue;
     if (constraint && constraint->kind == 'p') continue;  // drop-primary-key
-    finding f = finding_on(drop_constraint_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(drop_constraint_rule(), table, command);
     f.constraint = command.name;
     f.message = "dropping constraint " + sql::quote_identifier(command.name) + " of " + table.sql;
     f.detail = lock_in_words(f.lock, table) + " for a moment.";

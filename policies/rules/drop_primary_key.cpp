@@ -26,8 +26,7 @@ void check(const rule_input& input, findings& out) {
     const auto* constraint = table.facts ? table.facts->constraint(command.name) : nullptr;
     if (table.facts ? !constraint || constraint->kind != 'p' : !sounds_like_primary_key(command.name))
       continue;
-    finding f = finding_on(drop_primary_key_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(drop_primary_key_rule(), table, command);
     f.constraint = command.name;
     f.message = "dropping primary key " + sql::quote_identifier(command.name) + " of " + table.sql;
     f.detail = lock_in_words(f.lock, table) + " for a moment; then ";

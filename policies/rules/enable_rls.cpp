@@ -38,8 +38,7 @@ void check(const rule_input& input, findings& out) {
   for (const auto& command : statement->commands) {
     const wording words = wording_of(command.action);
     if (words.message.empty()) continue;
-    finding f = finding_on(enable_rls_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(enable_rls_rule(), table, command);
     f.message = std::string(words.message) + table.sql;
     f.detail = lock_in_words(f.lock, table) + " for a moment; then " + std::string(words.effect) + ".";
     out.push_back(std::move(f));

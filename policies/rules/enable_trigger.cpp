@@ -17,8 +17,7 @@ void check(const rule_input& input, findings& out) {
   if (table.certainly_missing) return;
   for (const auto& command : statement->commands) {
     if (command.action != sql::alter_action::enable_trigger) continue;
-    finding f = finding_on(enable_trigger_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(enable_trigger_rule(), table, command);
     f.lock = lock_level::share_row_exclusive;
     f.message = "enabling " + (command.all ? "triggers" : "trigger " + sql::quote_identifier(command.name)) +
                 " of " + table.sql + " makes writes wait";

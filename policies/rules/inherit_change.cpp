@@ -21,8 +21,7 @@ void check(const rule_input& input, findings& out) {
     const subject parent = subject_of(input, *command.partition);
     // a new child of a table that others use changes what they see; a new parent is nobody's
     if (is_its_own(input, parent) || (!joins && is_its_own(input, table))) continue;
-    finding f = finding_on(inherit_change_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(inherit_change_rule(), table, command);
     f.relations.push_back(parent.full_name);
     f.message =
         "the rows of " + table.sql + (joins ? " appear in" : " vanish from") + " queries over " + parent.sql;

@@ -4,9 +4,8 @@
 #include "policies/finding.hpp"
 #include "policies/rule.hpp"
 #include "policies/setting_value.hpp"
+#include "policies/sql/token_list.hpp"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 namespace tidegate::policies {
@@ -17,13 +16,6 @@ namespace {
 
 constexpr std::string_view setting_name = "lock_timeout";
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 bool is_zero(const std::string& value) {
   return milliseconds_of(value) == 0;
 }
@@ -33,10 +25,10 @@ enum class effect { none, disables, back_to_default, unknown };
 effect effect_of(const sql::variable_set& set) {
   switch (set.form) {
     case sql::set_form::set:
-      return lower(set.name) == setting_name && is_zero(set.value) ? effect::disables : effect::none;
+      return sql::folded(set.name) == setting_name && is_zero(set.value) ? effect::disables : effect::none;
     case sql::set_form::set_default:
     case sql::set_form::reset:
-      return lower(set.name) == setting_name ? effect::back_to_default : effect::none;
+      return sql::folded(set.name) == setting_name ? effect::back_to_default : effect::none;
     case sql::set_form::reset_all:
       return effect::back_to_default;
     case sql::set_form::from_current:
@@ -53,7 +45,7 @@ effect effect_of(const sql::function_call& call, const session_facts& session) {
   const auto& value = call.constant_arguments[1];
   // A name that is computed says nothing; behind the gateway it need not.
   if (!name) return session.guarded ? effect::none : effect::unknown;
-  if (lower(*name) != setting_name) return effect::none;
+  if (sql::folded(*name) != setting_name) return effect::none;
   if (!value) return effect::unknown;
   return is_zero(*value) ? effect::disables : effect::none;
 }
@@ -73,7 +65,7 @@ effect effect_of(const rule_input& input) {
     if (found == effect::disables) return found;
     if (found != effect::none) worst = found;
   }
-  if (query->sets_settings && lower(input.text).find(setting_name) != std::string::npos)
+  if (query->sets_settings && sql::folded(input.text).find(setting_name) != std::string::npos)
     return effect::unknown;
   return worst;
 }

@@ -29,8 +29,7 @@ void check(const rule_input& input, findings& out) {
     const auto* here = added_here(*statement, command.name);
     if (!here && !input.history.added_not_valid(statement->relation, command.name)) continue;
     const subject table = subject_of(input, statement->relation);
-    finding f = finding_on(not_valid_and_validate_one_transaction_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(not_valid_and_validate_one_transaction_rule(), table, command);
     if (here && here->constraint->kind == sql::constraint_kind::foreign_key)
       f.lock = lock_level::share_row_exclusive;
     f.constraint = command.name;

@@ -43,8 +43,7 @@ std::string commands_as_written(const rule_input& input, const sql::alter_table&
 
 void report_only(const subject& table, const sql::alter_command& command, const std::string& rest,
                  findings& out) {
-  finding f = finding_on(partitioned_parent_ddl_rule(), table);
-  if (command.range.end > command.range.begin) f.at = command.range.begin;
+  finding f = finding_on(partitioned_parent_ddl_rule(), table, command);
   f.message = "with ONLY this fails as long as " + table.sql + " has partitions or children";
   f.detail = "PostgreSQL answers 42P16: they must be changed as well.";
   if (!table.facts) f.lacked_fact = "whether " + table.sql + " has partitions";

@@ -45,8 +45,7 @@ void check(const rule_input& input, findings& out) {
   if (table.certainly_missing) return;
   for (const auto& command : statement->commands) {
     if (command.action != sql::alter_action::replica_identity) continue;
-    finding f = finding_on(replica_identity_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(replica_identity_rule(), table, command);
     f.message = "setting the replica identity of " + table.sql + " to " + to_what(command);
     f.detail = lock_in_words(f.lock, table) + " for a moment." + what_follows(command, table);
     out.push_back(std::move(f));

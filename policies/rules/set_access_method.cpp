@@ -19,8 +19,7 @@ void check(const rule_input& input, findings& out) {
   for (const auto& command : statement->commands) {
     if (command.action != sql::alter_action::set_access_method) continue;
     if (table.facts && table.facts->access_method == command.name) continue;
-    finding f = finding_on(set_access_method_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(set_access_method_rule(), table, command);
     const std::string method = sql::quote_identifier(command.name);
     f.message = "SET ACCESS METHOD " + method + " writes " + table.sql +
                 " anew and blocks reads and writes meanwhile";

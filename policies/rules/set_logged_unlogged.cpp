@@ -20,8 +20,7 @@ void check(const rule_input& input, findings& out) {
     const bool logged = command.action == sql::alter_action::set_logged;
     if (!logged && command.action != sql::alter_action::set_unlogged) continue;
     if (table.facts && table.facts->persistence == (logged ? 'p' : 'u')) continue;
-    finding f = finding_on(set_logged_unlogged_rule(), table);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(set_logged_unlogged_rule(), table, command);
     f.message = std::string(logged ? "SET LOGGED" : "SET UNLOGGED") + " writes " + table.sql +
                 " anew and blocks reads and writes meanwhile";
     f.detail = detail_of(f.lock, table, "the table is copied and all indexes are built again");

@@ -27,8 +27,7 @@ void of_relation(const rule_input& input, const sql::alter_table& statement, fin
   for (const auto& command : statement.commands) {
     if (command.action != sql::alter_action::set_tablespace) continue;
     if (relation.facts && relation.facts->tablespace == command.name) continue;
-    finding f = finding_on(set_tablespace_rule(), relation);
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
+    finding f = finding_on(set_tablespace_rule(), relation, command);
     const std::string to = sql::quote_identifier(command.name);
     f.message = "moving " + relation.sql + " to tablespace " + to + " copies it while it is locked";
     f.detail = detail_of(f.lock, relation, "every block is copied");

@@ -41,9 +41,8 @@ void check(const rule_input& input, findings& out) {
     if (!blocks_writes(strongest) && !earlier) continue;
 
     const subject table = subject_of(input, statement->relation);
-    finding f = finding_on(validate_constraint_under_ael_rule(), table);
+    finding f = finding_on(validate_constraint_under_ael_rule(), table, command);
     if (blocks_writes(strongest)) f.lock = strongest;
-    if (command.range.end > command.range.begin) f.at = command.range.begin;
     f.constraint = command.name;
     f.message = "validating constraint " + sql::quote_identifier(command.name) + " of " + table.sql +
                 (blocks_writes(strongest) ? " together with a change that locks the table"

@@ -21,6 +21,14 @@ constexpr std::uint64_t packed(std::string_view word) {
 }
 inline constexpr std::size_t longest_packed = 8;
 
+// Those that are looked for in the middle of a statement, made when this is compiled.
+namespace words {
+inline constexpr std::uint64_t into = packed("into"), insert = packed("insert"), merge = packed("merge"),
+                               select = packed("select"), program = packed("program"),
+                               update = packed("update"), delete_ = packed("delete"), where = packed("where"),
+                               search = packed("search"), cycle = packed("cycle");
+}  // namespace words
+
 // What a statement begins with, as far as the rest of it must be looked at differently.
 enum class opening : unsigned char {
   none,     // nothing yet
@@ -239,21 +247,21 @@ class classifier {
     previous_ = previous_token::other;
     switch (spelling[0] | 0x20) {
       case 'i':
-        if (spelling.size() == 4 && packed(spelling) == packed("into"))
+        if (spelling.size() == 4 && packed(spelling) == words::into)
           return before == previous_token::dml_verb;
-        if (spelling.size() == 6 && may_begin_dml(before) && packed(spelling) == packed("insert"))
+        if (spelling.size() == 6 && may_begin_dml(before) && packed(spelling) == words::insert)
           previous_ = previous_token::dml_verb;
         return true;
       case 'm':
-        if (spelling.size() == 5 && may_begin_dml(before) && packed(spelling) == packed("merge"))
+        if (spelling.size() == 5 && may_begin_dml(before) && packed(spelling) == words::merge)
           previous_ = previous_token::dml_verb;
         return true;
       case 's':
-        if (spelling.size() == 6 && depth_ == 0 && packed(spelling) == packed("select")) query_seen_ = true;
+        if (spelling.size() == 6 && depth_ == 0 && packed(spelling) == words::select) query_seen_ = true;
         if (before == previous_token::closing && !word_of_change(spelling, before)) return false;
         return !(spelling.size() == 10 && equals_folded(spelling, "set_config"));
       case 'p':
-        if (spelling.size() == 7 && opening_ == opening::copy) return packed(spelling) != packed("program");
+        if (spelling.size() == 7 && opening_ == opening::copy) return packed(spelling) != words::program;
         return !(spelling.size() == 11 && equals_folded(spelling, "pg_settings"));
       default:
         return (before < previous_token::opening && !needs_where_) || word_of_change(spelling, before);
@@ -265,28 +273,26 @@ class classifier {
   // looked for: those are suspicious themselves. FOR UPDATE, DO UPDATE and THEN DELETE stand behind words.
   // Not inline: it would cost every other word.
   [[gnu::noinline]] bool word_of_change(std::string_view spelling, previous_token before) {
-    constexpr std::uint64_t update = packed("update"), delete_ = packed("delete"), where = packed("where"),
-                            search = packed("search"), cycle = packed("cycle");
     const bool at_own_level = needs_where_ && depth_ == change_depth_;
     switch (spelling[0] | 0x20) {
       case 'u':
-        return before < previous_token::opening || spelling.size() != 6 || packed(spelling) != update ||
-               begin_change();
+        return before < previous_token::opening || spelling.size() != 6 ||
+               packed(spelling) != words::update || begin_change();
       case 'd':
-        return before < previous_token::opening || spelling.size() != 6 || packed(spelling) != delete_ ||
-               begin_change();
+        return before < previous_token::opening || spelling.size() != 6 ||
+               packed(spelling) != words::delete_ || begin_change();
       case 'w':
         if (!at_own_level || before == previous_token::dot || spelling.size() != 5 ||
-            packed(spelling) != where)
+            packed(spelling) != words::where)
           return true;
         needs_where_ = false;
         return looks_at_something(spelling.data() + spelling.size());
       case 'r':  // no WHERE can follow
         return !at_own_level || !is_returning(spelling);
       case 's':
-        return before != previous_token::closing || spelling.size() != 6 || packed(spelling) != search;
+        return before != previous_token::closing || spelling.size() != 6 || packed(spelling) != words::search;
       case 'c':
-        return before != previous_token::closing || spelling.size() != 5 || packed(spelling) != cycle;
+        return before != previous_token::closing || spelling.size() != 5 || packed(spelling) != words::cycle;
       default:
         return true;
     }

@@ -50,6 +50,12 @@ std::string quote_identifier(std::string_view name) {
   return out += '"';
 }
 
+std::string quote_columns(const std::vector<std::string>& names) {
+  std::string list;
+  for (const auto& name : names) list += (list.empty() ? "" : ", ") + quote_identifier(name);
+  return "(" + list + ")";
+}
+
 std::string quote_name(const qualified_name& name) {
   std::string out;
   if (!name.database.empty()) out += quote_identifier(name.database) + '.';

@@ -4,6 +4,13 @@
 
 namespace tidegate::sql {
 
+std::string_view text_range::in(std::string_view text) const {
+  const auto size = static_cast<position>(text.size());
+  const auto from = std::clamp(begin, 0, size);
+  const auto to = std::clamp(end, from, size);
+  return text.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from));
+}
+
 bool column_definition::is_serial() const {
   // Only the bare word is: a schema in front makes it an ordinary type's name.
   static constexpr std::string_view serials[] = {"smallserial", "serial2",   "serial",

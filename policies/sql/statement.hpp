@@ -21,6 +21,9 @@ using position = std::int32_t;
 struct text_range {
   position begin = 0;
   position end = 0;  // one past the last byte
+
+  // Of the query string; what lies outside of it is left out.
+  std::string_view in(std::string_view text) const;
 };
 
 // A possibly qualified name; empty parts were not written.

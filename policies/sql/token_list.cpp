@@ -4,6 +4,13 @@
 
 namespace tidegate::sql {
 
+std::string folded(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  return out;
+}
+
 token_list::token_list(std::string_view text, text_range range, bool backslashes_escape)
     : text_(text.substr(0, static_cast<std::size_t>(range.end))) {
   lexer words(text_, backslashes_escape);

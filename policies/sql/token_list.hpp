@@ -24,6 +24,9 @@ inline bool equals_folded(std::string_view text, std::string_view lower) {
   return true;
 }
 
+// ASCII letters in lower case.
+std::string folded(std::string_view text);
+
 class token_list {
  public:
   token_list(std::string_view text, text_range range, bool backslashes_escape);
