@@ -20,6 +20,7 @@ inline constexpr std::string_view feature_not_supported = "0A000";
 
 inline constexpr std::string_view invalid_parameter_value = "22023";
 
+inline constexpr std::string_view not_null_violation = "23502";
 inline constexpr std::string_view check_violation = "23514";
 
 inline constexpr std::string_view active_sql_transaction = "25001";

@@ -152,7 +152,7 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
   if (!there) co_return there.error();
   const std::string found = there->rows.empty() ? std::string() : text(there->rows.front(), 0);
   if (found == "foreign")
-    co_return sql_error("42501",
+    co_return sql_error("55000",
                         "schema tidegate, or a table in it, belongs to another role or is open to others");
   if (found == "absent") {
     std::vector<text_cell> none;
@@ -165,7 +165,7 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
     sql.push_back(step.sql);
     done.push_back(step.done);
     undo.push_back(step.undo);
-    not_null.push_back(step.refused ? step.refused->column : "");
+    not_null.push_back(step.not_null_column);
   }
   std::vector<text_cell> parameters{std::to_string(plan.relation_oid),
                                     plan.relation,

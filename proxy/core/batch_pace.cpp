@@ -4,7 +4,6 @@
 
 namespace tidegate::core {
 
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 std::chrono::milliseconds batch_pace::finished(std::chrono::microseconds took, const strain& felt) {
@@ -13,7 +12,7 @@ std::chrono::milliseconds batch_pace::finished(std::chrono::microseconds took, c
   // Half of the time is left to others, less when they feel it.
   rest_factor_ =
       std::clamp(felt.slowdown > limits_.strained ? rest_factor_ * 2 : rest_factor_ / 2, 1.0, 16.0);
-  if (felt.replica_lag > limits_.lag) return limits_.lag_pause;
+  if (must_wait(felt)) return limits_.lag_pause;
   return std::max(milliseconds(1), milliseconds(static_cast<std::int64_t>(took_ms * rest_factor_)));
 }
 

@@ -29,6 +29,9 @@ class batch_pace {
 
   std::int64_t size() const { return size_; }
 
+  // A replica is so far behind that no further batch may be made.
+  bool must_wait(const strain& felt) const { return felt.replica_lag > limits_.lag; }
+  std::chrono::milliseconds lag_pause() const { return limits_.lag_pause; }
   // The batch took so long. Returns how long to rest before the next one.
   std::chrono::milliseconds finished(std::chrono::microseconds took, const strain& felt);
   // It met a lock or a deadlock and has to be made again: smaller, after a rest.

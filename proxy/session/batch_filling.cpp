@@ -57,7 +57,6 @@ boost::asio::awaitable<batch_filling::end> batch_filling::run() {
   slowdown();
   for (int passes = 0; passes < most_passes; ++passes) {
     filled_ = seen_ = 0;
-    whole_ = what_.rows;
     const auto ended = co_await pass();
     if (ended) co_return *ended;
     if (filled_ == 0) break;
@@ -141,10 +140,10 @@ boost::asio::awaitable<std::optional<batch_filling::end>> batch_filling::batch(c
     tell(clock::now());
     const bool rested = co_await session_.pause(rest);
     if (!rested) co_return end::cancelled;
-    while (good && strain_.replica_lag > core::batch_limits{}.lag) {
+    while (good && pace_.must_wait(strain_)) {
       felt_ = {};
       co_await feel();
-      const bool waited = co_await session_.pause(core::batch_limits{}.lag_pause);
+      const bool waited = co_await session_.pause(pace_.lag_pause());
       if (!waited) co_return end::cancelled;
       tell(clock::now());
     }
@@ -207,8 +206,8 @@ void batch_filling::tell(clock::time_point now) {
   if (now - told_ < notice_every) return;
   told_ = now;
   std::string message = "filling " + what_.column + " of " + what_.table + ": ";
-  if (whole_ > 0) {
-    const double done = std::min(static_cast<double>(seen_) / whole_, 0.99);
+  if (what_.rows > 0) {
+    const double done = std::min(static_cast<double>(seen_) / what_.rows, 0.99);
     message += std::to_string(static_cast<int>(done * 100)) + " %";
     const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
     if (done > 0.01)
@@ -219,7 +218,7 @@ void batch_filling::tell(clock::time_point now) {
   } else {
     message += std::to_string(seen_) + " rows";
   }
-  if (strain_.replica_lag > core::batch_limits{}.lag)
+  if (pace_.must_wait(strain_))
     message += " (waiting for a replica that is " + control::human_duration(strain_.replica_lag) + " behind)";
   session_.send_to_client(notice(said(std::move(message))));
 }

@@ -58,7 +58,6 @@ class batch_filling {
   unit_answer error_;
   std::int64_t filled_ = 0;  // rows, in this pass
   std::int64_t seen_ = 0;    // rows walked, about
-  double whole_ = 0;         // of them; 0: not known
   clock::time_point began_, told_;
   clock::time_point felt_;
   core::strain strain_;

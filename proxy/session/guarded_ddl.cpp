@@ -121,12 +121,7 @@ boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
   const auto& locks = of_.settings_->locks;
   const bool in_transaction = session_.state().pipeline().status() == core::transaction_status::open;
   const bool holds_already = in_transaction || session_.state().pipeline().executed_unsynced();
-  // A client that asks for less gets less.
-  auto budget = holds_already ? locks.transaction_wait_budget : locks.ddl_wait_budget;
-  for (const std::int64_t own :
-       {of_.names_.session.lock_timeout_ms, of_.names_.session.statement_timeout_ms}) {
-    if (own > 0) budget = std::min(budget, config::milliseconds(own));
-  }
+  const auto budget = of_.wait_budget(holds_already ? locks.transaction_wait_budget : locks.ddl_wait_budget);
   guard_.emplace(core::guard_limits{.wait_budget = budget}, clock::now());
   session_.metrics().database->ddl_waiting.add();
   shown_.emplace(session_.on().shared.admin.ddl, board_row());

@@ -3,8 +3,9 @@
 // verdict -> run, guard, rewrite or refuse. A coroutine on the session's thread; the client's direction is
 // parked meanwhile, everything before the statement has been answered, everything behind it waits.
 //
-// This file reads a decision and picks the way; the ways are guarded_ddl.cpp, concurrent_index.cpp and
-// setting_bounds.cpp.
+// interception.cpp comes to a decision and picks the way; interception_plan.cpp does so where the verdict is
+// a plan, interception_answers.cpp answers. The ways are guarded_ddl.cpp, concurrent_index.cpp,
+// planned_ddl.cpp and setting_bounds.cpp.
 
 #include "config/settings.hpp"
 #include "policies/engine.hpp"
@@ -76,6 +77,10 @@ class interception {
   boost::asio::awaitable<bool> is_outside_transaction();
   boost::asio::awaitable<void> decide_again();
   boost::asio::awaitable<std::optional<std::string>> ddl_mode();
+  boost::asio::awaitable<void> carry_out_as_written(const report& refusal);
+  boost::asio::awaitable<std::optional<bool>> owns(std::uint32_t relation);
+  // How long a statement may wait for others: the policy's bound, or less where the client asks for less.
+  std::chrono::milliseconds wait_budget(std::chrono::milliseconds most) const;
   boost::asio::awaitable<void> refuse(const policies::decision& decision);
   boost::asio::awaitable<void> refuse(const report& what);
   boost::asio::awaitable<void> refuse_undecided(const report& what);

@@ -46,14 +46,20 @@ report report_of(const unit_answer& answer) {
           .constraint = field('n')};
 }
 
+// Who holds the lock of advisory().
+std::string holder_of(std::uint32_t relation) {
+  return "SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND "
+         "l.granted AND l.classid OPERATOR(pg_catalog.=) " +
+         std::string(lock_class) + "::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) " +
+         std::to_string(relation) +
+         "::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 2 AND l.database OPERATOR(pg_catalog.=) "
+         "(SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) "
+         "pg_catalog.current_database()) LIMIT 1";
+}
+
 std::string advisory(std::string_view function, std::uint32_t relation) {
   return "SELECT pg_catalog." + std::string(function) + "(" + std::string(lock_class) + ", " +
          std::to_string(static_cast<std::int32_t>(relation)) + ")";
-}
-
-bool is_true(const own_answer& answer) {
-  return !answer.rows.empty() && !answer.rows.front().empty() &&
-         control::truth(answer.rows.front().front(), 0);
 }
 
 void add_line(std::string& text, const std::string& line) {
@@ -129,9 +135,10 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
     }
     case step_end::stopped: {
       co_await mark_plan("stopped");
+      // Before the client's connection is let go: the server's may serve others afterwards.
+      co_await unlock();
       if (session_.client_gone()) co_return session_.end(end_reason::client_gone);
       session_.clear_cancel_request();
-      co_await unlock();
       report what = stopped_report();
       if (!session_.ended()) co_await answer_error(std::move(what));
       co_return;
@@ -144,32 +151,49 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
 // ---- who works on it ----
 
 boost::asio::awaitable<planned_ddl::locking> planned_ddl::lock() {
-  std::optional<std::chrono::steady_clock::time_point> told;
+  using clock = std::chrono::steady_clock;
+  const auto began = clock::now();
+  const auto until = began + of_.wait_budget(of_.settings_->locks.ddl_wait_budget);
+  std::optional<clock::time_point> told;
+  std::string holder;
   for (;;) {
     const auto got =
-        co_await server_.run_sql(dialogue_end::sync, advisory("pg_try_advisory_lock", plan_.relation_oid));
+        co_await server_.run_sql(dialogue_end::sync, advisory("pg_try_advisory_lock", plan_.relation_oid),
+                                 holder_of(plan_.relation_oid));
     if (!got) co_return locking::answered;
     if (!got->ok()) {
       co_await of_.fail_with(got->error);
       co_return locking::answered;
     }
     if (is_true(*got)) co_return told ? locking::after_waiting : locking::at_once;
-    const auto now = std::chrono::steady_clock::now();
+    if (got->rows.size() == 2 && !got->rows.back().empty())
+      holder = " (pid " + control::text(got->rows.back().front(), 0) + ")";
+    const auto now = clock::now();
     if (!told || now - *told > tell_again) {
       told = now;
-      session_.send_to_client(notice(said("waiting for another plan that works on " + plan_.relation)));
+      session_.send_to_client(
+          notice(said("waiting for another plan that works on " + plan_.relation + holder)));
     }
     const bool waited = co_await session_.pause(look_again);
-    if (waited) continue;
+    if (waited && clock::now() < until) continue;
     if (session_.client_gone()) {
       session_.end(end_reason::client_gone);
       co_return locking::answered;
     }
-    session_.clear_cancel_request();
-    report what{.sqlstate = std::string(sqlstate::query_canceled),
-                .message = "canceling statement due to user request",
-                .detail = "It was waiting for another plan that works on " + plan_.relation +
+    report what{.detail = "It was waiting for another plan that works on " + plan_.relation + holder +
                           ", and has changed nothing."};
+    if (waited) {
+      what.sqlstate = sqlstate::lock_not_available;
+      what.message =
+          "another plan has worked on " + plan_.relation + " for " +
+          control::human_duration(std::chrono::duration_cast<std::chrono::milliseconds>(now - began)) +
+          " and is not done";
+      what.hint = "Try again when it is; tidegate.plan shows how far it is.";
+    } else {
+      session_.clear_cancel_request();
+      what.sqlstate = sqlstate::query_canceled;
+      what.message = "canceling statement due to user request";
+    }
     co_await answer_error(std::move(what));
     co_return locking::answered;
   }
@@ -247,7 +271,9 @@ boost::asio::awaitable<void> planned_ddl::write_down() {
   session_.send_to_client(
       notice(said("the steps can't be written down in schema tidegate (" + made.error().message +
                       "): if they are interrupted, they can't be gone on with",
-                  "GRANT CREATE ON DATABASE … TO the gateway's control role, and run tidegate doctor.")));
+                  made.error().sqlstate == sqlstate::insufficient_privilege
+                      ? "GRANT CREATE ON DATABASE … TO the gateway's control role, and run tidegate doctor."
+                      : "")));
 }
 
 boost::asio::awaitable<void> planned_ddl::mark(std::size_t number, std::string_view state) {
@@ -333,14 +359,17 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::guarded(const plan_st
 }
 
 boost::asio::awaitable<planned_ddl::step_end> planned_ddl::concurrent(const plan_step& step) {
-  const bool builds = !step.index.empty();
+  const auto parsed = sql::parse(step.sql);
+  const sql::create_index* create = parsed.ok() ? parsed.statements.front().as<sql::create_index>() : nullptr;
+  const bool rebuilds = parsed.ok() && parsed.statements.front().as<sql::reindex>() != nullptr;
   // The table is that of the step, which may be a partition.
   std::uint32_t table = 0;
   if (!step.locks.empty()) {
     const auto found = of_.facts_.snapshot.relation(step.locks.front().relation);
     if (found) table = found->oid;
   }
-  concurrent_build::subject what{.table_oid = table, .index = step.index, .builds = builds};
+  concurrent_build::subject what{.table_oid = table, .index = {}, .builds = create != nullptr || rebuilds};
+  if (create != nullptr) what.index = create->name;
   concurrent_build work(session_, server_, std::move(what), of_.names_.session.lock_timeout_ms);
   const auto built = co_await work.run(step.sql);
   if (!built) co_return step_end::session_ended;
@@ -382,10 +411,12 @@ planned_ddl::step_end planned_ddl::replaced() {
 planned_ddl::step_end planned_ddl::fail(const unit_answer& answer, const plan_step& step) {
   failure_ = report_of(answer);
   if (answer.sqlstate == sqlstate::query_canceled) return step_end::stopped;
-  if (step.refused && answer.sqlstate == sqlstate::check_violation) {
-    failure_.sqlstate = step.refused->sqlstate;
-    failure_.message = step.refused->message;
-    failure_.column = step.refused->column;
+  if (!step.not_null_column.empty() && answer.sqlstate == sqlstate::check_violation) {
+    // As PostgreSQL says it of SET NOT NULL.
+    failure_.sqlstate = sqlstate::not_null_violation;
+    failure_.message =
+        "column \"" + step.not_null_column + "\" of relation \"" + failure_.table + "\" contains null values";
+    failure_.column = step.not_null_column;
     failure_.constraint.clear();
   }
   return step_end::failed;
@@ -420,19 +451,16 @@ boost::asio::awaitable<void> planned_ddl::take_back(std::size_t steps) {
 boost::asio::awaitable<bool> planned_ddl::undo(const plan_step& step) {
   const auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
   if (!same || !*same) co_return false;
-  if (step.undo_concurrently) {
+  if (step.kind == step_kind::concurrent) {
     concurrent_build::subject what{.table_oid = 0, .index = {}, .builds = false};
     concurrent_build work(session_, server_, std::move(what), of_.names_.session.lock_timeout_ms);
     const auto dropped = co_await work.run(step.undo);
     co_return dropped && dropped->error.empty();
   }
-  guarded_work work{
-      .messages = query_message(step.undo), .locks = {}, .text = step.undo, .may_run_long = false};
-  const auto parsed = sql::parse(step.undo);
-  for (const auto& statement : parsed.statements) {
-    const auto locks = policies::locks_taken(statement, of_.facts_.snapshot);
-    work.locks.insert(work.locks.end(), locks.begin(), locks.end());
-  }
+  guarded_work work{.messages = query_message(step.undo),
+                    .locks = policies::locks_of(step.undo, of_.facts_.snapshot),
+                    .text = step.undo,
+                    .may_run_long = false};
   guarded_ddl way(of_, std::move(work));
   const guarded_end end = co_await way.run_step();
   co_return end == guarded_end::succeeded;

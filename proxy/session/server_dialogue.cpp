@@ -235,6 +235,10 @@ boost::asio::awaitable<bool> server_dialogue::fail(dialogue_end end) {
   co_return answer.has_value();
 }
 
+bool is_true(const own_answer& answer, std::size_t at) {
+  return at < answer.rows.size() && !answer.rows[at].empty() && control::truth(answer.rows[at].front(), 0);
+}
+
 boost::asio::awaitable<std::optional<bool>> is_still(server_dialogue& server, std::string_view full_name,
                                                      std::uint32_t oid) {
   if (oid == 0) co_return true;  // of no relation
@@ -243,9 +247,7 @@ boost::asio::awaitable<std::optional<bool>> is_still(server_dialogue& server, st
                           "::pg_catalog.oid";
   const auto answer = co_await server.run_sql(dialogue_end::sync, sql);
   if (!answer) co_return std::nullopt;
-  const bool same = answer->ok() && !answer->rows.empty() && !answer->rows.front().empty() &&
-                    control::truth(answer->rows.front().front(), 0);
-  co_return same;
+  co_return answer->ok() && is_true(*answer);
 }
 
 boost::asio::awaitable<std::optional<own_answer>> ask_reading(server_dialogue& server, dialogue_end end) {

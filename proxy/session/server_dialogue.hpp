@@ -9,6 +9,8 @@
 #include "proxy/core/session.hpp"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -100,6 +102,9 @@ class server_dialogue {
   client_session& session_;
   char status_ = 'I';
 };
+
+// The first cell that statement number `at` gave is true.
+bool is_true(const own_answer& answer, std::size_t at = 0);
 
 // Whether a full name ("schema.name") still means the relation with this oid. None: the session has ended.
 boost::asio::awaitable<std::optional<bool>> is_still(server_dialogue& server, std::string_view full_name,

@@ -15,14 +15,12 @@ struct session_memory {
   std::uint64_t transaction = 0;          // client_session::transactions() when it was written
   // Since when this transaction has held a strong lock on a relation that others use.
   std::optional<std::chrono::steady_clock::time_point> holding_since;
-  bool told_of_holding = false;
 
   // Forgets what an earlier transaction did.
   void enter(std::uint64_t current) {
     if (transaction == current) return;
     history.clear();
     holding_since.reset();
-    told_of_holding = false;
     transaction = current;
   }
 };

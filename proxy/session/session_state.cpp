@@ -123,10 +123,6 @@ bool creates_temporary(const std::string* search_path) {
   return first.starts_with("pg_temp");
 }
 
-bool is_true(const own_answer& answer, std::size_t at) {
-  return at < answer.rows.size() && !answer.rows[at].empty() && control::truth(answer.rows[at].front(), 0);
-}
-
 // A server that is not as the client's session has to find it is not used.
 void end_unprepared(client_session& session, const own_answer& answer, std::string what) {
   session.server().close_needed = true;

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 
 import psycopg
 import pytest
@@ -336,8 +335,8 @@ def test_cancelled_it_says_what_stands_and_goes_on_later(postgres, target, datab
     with target.login(database=steps) as client, postgres.connect(dbname=steps) as blocker:
         blocker.execute("BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")   # VALIDATE waits, and so does step 1
         client.send(wire.query(sql))
-        client.read_until("N")
-        time.sleep(0.3)
+        while not client.read_until("N")[-1].fields()["M"].startswith("waiting: pid"):
+            pass
         wire.cancel(target.host, target.port, client.pid, client.key)
         error = sole_error(client.read_until("Z"))
         assert error["C"] == "57014", error

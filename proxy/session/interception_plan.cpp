@@ -1,0 +1,182 @@
+// Of an interception: a verdict that wants a plan, and a plan that was interrupted.
+
+#include "policies/plan/migration_tool.hpp"
+#include "policies/plan/planner.hpp"
+#include "protocol/sqlstate.hpp"
+#include "proxy/session/client_session.hpp"
+#include "proxy/session/guarded_ddl.hpp"
+#include "proxy/session/interception.hpp"
+#include "proxy/session/planned_ddl.hpp"
+#include "proxy/session/replies.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidegate::session {
+
+namespace {
+
+report with_reason(report refusal, std::string_view why) {
+  refusal.detail += (refusal.detail.empty() ? "" : "\n") + std::string("Not carried out in steps: ") +
+                    std::string(why) + ".";
+  return refusal;
+}
+
+// Only an owner may do what has a plan, but for what MAINTAIN allows.
+bool is_for_owners(const sql::statement& s) {
+  return s.as<sql::alter_table>() != nullptr || s.as<sql::create_index>() != nullptr ||
+         s.as<sql::create_table>() != nullptr;
+}
+
+}  // namespace
+
+// What has no plan, or can't have it carried out where it stands, is refused with the steps.
+boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
+  report refusal = to_report(policies::explain_refusal(d.decision));
+  const auto mode = co_await ddl_mode();
+  if (!mode) co_return;
+  if (*mode == "off") co_return co_await carry_out_as_written(refusal);
+  if (*mode != "wait") {
+    if (*mode != "plan") refusal.sqlstate = protocol::sqlstate::invalid_parameter_value;
+    refusal =
+        with_reason(std::move(refusal), *mode == "plan" ? "tidegate.ddl_mode is plan"
+                                                        : "tidegate.ddl_mode is none of wait, plan and off");
+    co_return co_await refuse(refusal);
+  }
+  policies::planned planned;
+  if (!parsed_text_.empty())
+    planned.why_not = "the client's encoding can't be taken apart";
+  else if (!session_.control() || !facts_.snapshot.available)
+    planned.why_not = "the facts of the database are not known";
+  else
+    planned =
+        policies::make_plan({*d.statement, text_, facts_.snapshot, who_, history_, d.commented}, d.decision);
+  if (!planned.steps) {
+    refusal = with_reason(std::move(refusal), planned.why_not);
+    co_return co_await refuse(refusal);
+  }
+  const bool outside = co_await is_outside_transaction();
+  if (session_.ended()) co_return;
+  if (!outside) {
+    refusal.sqlstate = protocol::sqlstate::active_sql_transaction;
+    refusal = with_reason(std::move(refusal), "it is in a transaction, which can't hold several");
+    const std::string_view way = policies::outside_transaction(session_.application(), d.commented);
+    refusal.hint = "Run it outside a transaction, and it is carried out in steps" +
+                   (way.empty() ? std::string(".") : " (" + std::string(way) + ").") +
+                   (refusal.hint.empty() ? "" : "\n" + refusal.hint);
+    co_return co_await refuse(refusal);
+  }
+  if (is_for_owners(*d.statement)) {
+    const auto mine = co_await owns(planned.steps->relation_oid);
+    if (!mine) co_return;
+    if (!*mine) {  // the server says best that it is not allowed
+      guarded_ddl way(*this);
+      co_return co_await way.run();
+    }
+  }
+  planned_ddl way(*this, std::move(*planned.steps), d.text);
+  const bool finished = co_await way.run();
+  if (!finished) co_await decide_again();
+}
+
+// tidegate.ddl_mode = off: as it stands, guarded, by those who may override.
+boost::asio::awaitable<void> interception::carry_out_as_written(const report& refusal) {
+  const auto& roles = settings_->policies.policy.override_roles;
+  if (std::find(roles.begin(), roles.end(), who_.role) == roles.end()) {
+    report denied =
+        with_reason(refusal, "tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
+    denied.sqlstate = protocol::sqlstate::insufficient_privilege;
+    co_return co_await refuse(denied);
+  }
+  action_ = audit::action_taken::overridden;
+  guarded_ddl way(*this);
+  co_await way.run();
+}
+
+// Whether the client's role has the rights of the relation's owner. None: the session ended, or was answered.
+boost::asio::awaitable<std::optional<bool>> interception::owns(std::uint32_t relation) {
+  const auto asked = co_await server_.run_sql(
+      own_end(),
+      "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c WHERE c.oid "
+      "OPERATOR(pg_catalog.=) " +
+          std::to_string(relation) + "::pg_catalog.oid");
+  if (!asked) co_return std::nullopt;
+  if (!asked->ok()) {
+    co_await fail_with(asked->error);
+    co_return std::nullopt;
+  }
+  co_return is_true(*asked);
+}
+
+std::chrono::milliseconds interception::wait_budget(std::chrono::milliseconds most) const {
+  for (const std::int64_t own : {names_.session.lock_timeout_ms, names_.session.statement_timeout_ms})
+    if (own > 0) most = std::min(most, std::chrono::milliseconds(own));
+  return most;
+}
+
+// One statement of a kind that plans are made for, on a relation that is known.
+bool interception::may_have_plan() const {
+  if (decisions_.size() != 1 || parsed_.statements.size() != 1 || !parsed_text_.empty() ||
+      !session_.control() || !facts_.snapshot.available ||
+      decisions_.front().decision.mode != policies::policy_mode::enforce)
+    return false;
+  const sql::statement& only = parsed_.statements.front();
+  return only.as<sql::alter_table>() != nullptr || only.as<sql::create_index>() != nullptr;
+}
+
+// The same statement was interrupted in the middle of its steps. What it has made so far may have changed
+// what the rules say of it, so this is asked before. False: it was not, or nothing can be done about it here.
+boost::asio::awaitable<bool> interception::go_on_with_plan() {
+  const sql::statement& only = parsed_.statements.front();
+  const auto* alter = only.as<sql::alter_table>();
+  const auto relation =
+      facts_.snapshot.relation(alter != nullptr ? alter->relation : only.as<sql::create_index>()->relation);
+  if (!relation || session_.state().pipeline().status() != core::transaction_status::idle) co_return false;
+  auto begun = co_await planned_ddl::find_interrupted(*this, *relation.facts, decisions_.front().text,
+                                                      std::string(only.tag));
+  if (session_.ended()) co_return true;
+  if (!begun) co_return false;
+  const auto mode = co_await ddl_mode();
+  if (!mode) co_return true;
+  if (*mode != "wait") co_return false;
+  const bool outside = co_await is_outside_transaction();
+  if (!outside) co_return session_.ended();
+  const bool finished = co_await begun->run();
+  if (!finished) co_await decide_again();
+  co_return true;
+}
+
+// The statement is a transaction of its own.
+boost::asio::awaitable<bool> interception::is_outside_transaction() {
+  const core::pipeline& pipeline = session_.state().pipeline();
+  if (pipeline.status() != core::transaction_status::idle || pipeline.executed_unsynced()) co_return false;
+  if (!is_execute()) co_return true;
+  // Followed by Sync it is; by anything else, what follows belongs to it.
+  const auto next = co_await session_.peek_client(std::chrono::steady_clock::time_point::max());
+  co_return next&&* next == 'S';
+}
+
+// Something else has changed the database meanwhile.
+boost::asio::awaitable<void> interception::decide_again() {
+  facts_ = control::facts();
+  decisions_.clear();
+  const bool read = co_await read_facts();
+  if (!read) co_return;
+  co_await decide();
+  if (!session_.ended()) co_await carry_out();
+}
+
+// What the session has set tidegate.ddl_mode to. None: the session ended, or the client was answered.
+boost::asio::awaitable<std::optional<std::string>> interception::ddl_mode() {
+  const auto shown = co_await server_.run_sql(
+      own_end(),
+      "SELECT COALESCE(NULLIF(pg_catalog.current_setting('tidegate.ddl_mode', true), ''), 'wait')");
+  if (!shown) co_return std::nullopt;
+  if (!shown->ok() || shown->rows.empty() || shown->rows.front().empty()) {
+    co_await fail_with(shown->error);
+    co_return std::nullopt;
+  }
+  co_return control::text(shown->rows.front().front(), 0);
+}
+
+}  // namespace tidegate::session
