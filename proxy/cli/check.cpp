@@ -1,16 +1,14 @@
 #include "proxy/cli/check.hpp"
 
-#include "config/load.hpp"
 #include "policies/engine.hpp"
 #include "policies/held_locks.hpp"
 #include "policies/relation_name.hpp"
 #include "policies/sql/parse.hpp"
-#include "policies/sql/parse_stack.hpp"
 #include "policies/sql/prefilter.hpp"
 #include "proxy/cli/check_report.hpp"
+#include "proxy/cli/judging.hpp"
 #include "proxy/cli/migrations/files.hpp"
 #include "proxy/cli/script_effects.hpp"
-#include "proxy/cli/server_version.hpp"
 #include "proxy/cli/sql_script.hpp"
 #include "proxy/control/standalone_reader.hpp"
 
@@ -35,8 +33,6 @@ namespace {
 using policies::decision;
 using policies::finding;
 using policies::verdict;
-
-enum exit_code { nothing_to_say = 0, findings_reported = 1, bad_usage = 2, failed = 3 };
 
 // Rules about what shares a transaction: for them it matters how the file is sent.
 constexpr std::array<std::string_view, 6> message_rules = {"concurrently-in-transaction",
@@ -326,12 +322,8 @@ std::optional<question> read_question(const check_options& options, std::istream
   }
   asked.fail_on = *fail_on;
   if (!options.server_version.empty()) {
-    asked.server_version = parse_server_version(options.server_version);
-    if (!asked.server_version) {
-      err << "tidegate check: --server-version " << options.server_version
-          << ": expected 12 or later, as 15, 14.2 or 150004\n";
-      return std::nullopt;
-    }
+    asked.server_version = read_server_version("check", options.server_version, err);
+    if (!asked.server_version) return std::nullopt;
   }
   if (options.files.empty()) {
     err << "tidegate check: no file given; use - for standard input\n";
@@ -346,14 +338,9 @@ std::optional<question> read_question(const check_options& options, std::istream
     return std::nullopt;
   }
   if (!options.only.empty() && !read_only_list(options, in, err, asked.wanted)) return std::nullopt;
-  if (!options.config.empty()) {
-    auto load_options = config::default_load_options();
-    load_options.reads_files = false;
-    const auto loaded = config::load_file(options.config, load_options);
-    for (const auto& problem : loaded.problems) err << config::to_text(options.config, problem) << '\n';
-    if (!loaded.value) return std::nullopt;
-    asked.policy = loaded.value->policies.policy;
-  }
+  auto policy = read_policy(options.config, err);
+  if (!policy) return std::nullopt;
+  asked.policy = std::move(*policy);
   asked.policy.trust_sizes = options.trust_sizes;
   return asked;
 }
@@ -387,7 +374,7 @@ int answer(const question& asked, const check_options& options, std::istream& in
   for (const auto& remark : found.remarks) err << "tidegate check: " << remark << '\n';
   for (const auto& problem : found.problems) err << "tidegate check: " << problem << '\n';
   if (!found.problems.empty()) return failed;
-  return failing ? findings_reported : nothing_to_say;
+  return failing ? objections : nothing_to_say;
 }
 
 }  // namespace
@@ -404,17 +391,8 @@ reported_file check_script(const std::string& file, std::string_view text,
 int run_check(const check_options& options, std::istream& in, std::ostream& out, std::ostream& err) {
   const auto asked = read_question(options, in, err);
   if (!asked) return bad_usage;
-  try {
-    int code = failed;
-    sql::run_on_parse_stack([&] { code = answer(*asked, options, in, out, err); });
-    return code;
-  } catch (const std::invalid_argument& problem) {
-    err << "tidegate check: --database: " << problem.what() << '\n';
-    return bad_usage;
-  } catch (const std::exception& problem) {
-    err << "tidegate check: " << problem.what() << '\n';
-    return failed;
-  }
+  return answer_on_parse_stack(
+      "check", [&] { return answer(*asked, options, in, out, err); }, err);
 }
 
 }  // namespace tidegate::cli

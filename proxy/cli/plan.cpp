@@ -1,21 +1,17 @@
 #include "proxy/cli/plan.hpp"
 
-#include "config/load.hpp"
 #include "policies/engine.hpp"
 #include "policies/fact_request.hpp"
 #include "policies/plan/planner.hpp"
 #include "policies/sql/parse.hpp"
-#include "policies/sql/parse_stack.hpp"
 #include "policies/sql/quote.hpp"
-#include "proxy/cli/server_version.hpp"
+#include "proxy/cli/judging.hpp"
 #include "proxy/control/standalone_reader.hpp"
 #include "proxy/log/json.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 #include <ostream>
-#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -25,8 +21,6 @@ namespace {
 using policies::plan_step;
 using policies::step_kind;
 using policies::verdict;
-
-enum exit_code { carried_out = 0, refused = 1, bad_usage = 2, failed = 3 };
 
 struct question {
   bool json = false;
@@ -49,21 +43,12 @@ std::optional<question> read_question(const plan_options& options, std::ostream&
   }
   asked.json = options.format == "json";
   if (!options.server_version.empty()) {
-    asked.server_version = parse_server_version(options.server_version);
-    if (!asked.server_version) {
-      err << "tidegate plan: --server-version " << options.server_version
-          << ": expected 12 or later, as 15, 14.2 or 150004\n";
-      return std::nullopt;
-    }
+    asked.server_version = read_server_version("plan", options.server_version, err);
+    if (!asked.server_version) return std::nullopt;
   }
-  if (!options.config.empty()) {
-    auto load_options = config::default_load_options();
-    load_options.reads_files = false;
-    const auto loaded = config::load_file(options.config, load_options);
-    for (const auto& problem : loaded.problems) err << config::to_text(options.config, problem) << '\n';
-    if (!loaded.value) return std::nullopt;
-    asked.policy = loaded.value->policies.policy;
-  }
+  auto policy = read_policy(options.config, err);
+  if (!policy) return std::nullopt;
+  asked.policy = std::move(*policy);
   // What the statement would come to where it matters: in production.
   asked.policy.mode = policies::policy_mode::enforce;
   return asked;
@@ -198,7 +183,7 @@ int answer(const question& asked, const plan_options& options, std::ostream& out
     print_json(out, what, options.sql);
   else
     print_text(out, what);
-  return what.action == verdict::block ? refused : carried_out;
+  return what.action == verdict::block ? objections : nothing_to_say;
 }
 
 }  // namespace
@@ -206,17 +191,8 @@ int answer(const question& asked, const plan_options& options, std::ostream& out
 int run_plan(const plan_options& options, std::ostream& out, std::ostream& err) {
   const auto asked = read_question(options, err);
   if (!asked) return bad_usage;
-  try {
-    int code = failed;
-    sql::run_on_parse_stack([&] { code = answer(*asked, options, out, err); });
-    return code;
-  } catch (const std::invalid_argument& problem) {
-    err << "tidegate plan: --database: " << problem.what() << '\n';
-    return bad_usage;
-  } catch (const std::exception& problem) {
-    err << "tidegate plan: " << problem.what() << '\n';
-    return failed;
-  }
+  return answer_on_parse_stack(
+      "plan", [&] { return answer(*asked, options, out, err); }, err);
 }
 
 }  // namespace tidegate::cli
