@@ -3,12 +3,11 @@
 #include "policies/sql/parse.hpp"
 #include "proxy/cli/application_load.hpp"
 #include "proxy/cli/demo_story.hpp"
+#include "proxy/cli/embedded_gateway.hpp"
 #include "proxy/cli/screen.hpp"
 #include "proxy/cli/throwaway_postgres.hpp"
-#include "proxy/gateway.hpp"
 #include "proxy/log/log.hpp"
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -18,8 +17,6 @@
 #include <optional>
 #include <ostream>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -33,51 +30,6 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A folder that others can enter but not list; removed with all it holds.
-class scratch_folder {
- public:
-  scratch_folder() {
-    std::string name = (fs::temp_directory_path() / "tidegate-demo-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw std::system_error(errno, std::generic_category(), "cannot make a folder " + name);
-    path_ = name;
-    fs::permissions(path_, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
-  }
-  ~scratch_folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-// A gateway on a thread of its own.
-class running_gateway {
- public:
-  explicit running_gateway(std::shared_ptr<const config::settings> settings) : gateway_(std::move(settings)) {
-    gateway_.start();
-    thread_ = std::thread([this] { gateway_.run(); });
-  }
-  ~running_gateway() {
-    gateway_.stop();
-    thread_.join();
-  }
-  running_gateway(const running_gateway&) = delete;
-  running_gateway& operator=(const running_gateway&) = delete;
-
-  std::uint16_t port() const { return gateway_.listening().front().port; }
-  std::uint16_t http_port() const { return gateway_.http_port(); }
-
- private:
-  gateway gateway_;
-  std::thread thread_;
-};
 
 std::shared_ptr<const config::settings> settings_for(const throwaway_postgres& server,
                                                      const fs::path& folder) {
@@ -156,7 +108,7 @@ class demo {
     co_await prepare_demo(by_socket);
     const auto settings = settings_for(server_, folder_.path());
     log::configure(settings->log);
-    gateway_ = std::make_unique<running_gateway>(settings);
+    gateway_ = std::make_unique<embedded_gateway>(settings);
     to_.line("Tidegate on 127.0.0.1:" + std::to_string(gateway_->port()) +
                  " in front of PostgreSQL on 127.0.0.1:" + std::to_string(server_.port()),
              screen::tone::faint);
@@ -190,9 +142,10 @@ class demo {
   // In the order in which they are made; ended the other way round.
   demo_options options_;
   screen to_;
-  scratch_folder folder_;
+  // Others can enter it, but not list it.
+  scratch_folder folder_{"tidegate-demo", fs::perms::group_exec | fs::perms::others_exec};
   throwaway_postgres server_;
-  std::unique_ptr<running_gateway> gateway_;
+  std::unique_ptr<embedded_gateway> gateway_;
 };
 
 }  // namespace
