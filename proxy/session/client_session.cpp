@@ -486,6 +486,12 @@ void client_session::from_server(core::byte_view bytes) {
   core::server_scan scan;
   for (;;) {
     scan = core_.scan_server(bytes, stop);
+    // Before the client hears of it: whoever it tells may use what has changed at once, on another
+    // connection.
+    if (schema_changes_ && scan.ready && core_.pipeline().status() == core::transaction_status::idle) {
+      schema_changes_ = false;
+      core_.schema()->changed();
+    }
     if (scan.forward != 0) {
       metrics_.user->bytes_sent[metrics::side::client].add(scan.forward);
       on_.poller.send(client_, bytes.first(scan.forward));
@@ -547,7 +553,6 @@ void client_session::server_answered(const core::server_scan& scan) {
   const auto status = core_.pipeline().status();
   if (status == core::transaction_status::idle) {
     ++transactions_;
-    if (std::exchange(schema_changes_, false)) core_.schema()->changed();
     metrics_.user->transactions.add();
     if (in_transaction_since_)
       metrics_.database->transaction_seconds.observe(

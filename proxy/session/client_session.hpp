@@ -134,6 +134,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void run_when_at_rest(std::string sql) { owed_ = std::move(sql); }
   // The client's statement has changed the schema, or will when its transaction is committed.
   void schema_changed();
+  // It will have, when the server says that no transaction is open any more.
+  void schema_will_change() { schema_changes_ = core_.schema() != nullptr; }
   // What decisions remember of this session; made on first use.
   session_memory& memory();
 
@@ -237,7 +239,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
   char awaiting_type_ = 'Q';     // of the message that waits until the server has answered
-  bool schema_changes_ = false;  // again when the transaction at hand is committed
+  bool schema_changes_ = false;  // once the transaction at hand has ended
   std::string owed_;             // of run_when_at_rest; empty: nothing
   std::uint64_t errors_seen_ = 0;
   std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next

@@ -733,6 +733,13 @@ boost::asio::awaitable<void> interception::bound_settings() {
 }
 
 // What the rest of the transaction, and of other statements, is judged by.
+// In a way that may concern what others have prepared.
+bool interception::changes_schema() const {
+  return std::any_of(decisions_.begin(), decisions_.end(), [this](const decided& d) {
+    return d.statement->ddl && !policies::only_adds(*d.statement) && !is_temporary(*d.statement);
+  });
+}
+
 void interception::remember(bool succeeded) {
   if (session_.ended()) return;
   if (succeeded) {
@@ -744,12 +751,6 @@ void interception::remember(bool succeeded) {
       if (!whole) whole = std::make_shared<core::suspect_statement>(core::suspect_statement{text_, reading_});
       session_.state().prepared().prepared_in_sql(prepared->name, whole);
     }
-    const auto changes_schema = [this](const sql::statement& s) {
-      return s.ddl && !policies::only_adds(s) && !is_temporary(s);
-    };
-    if (std::any_of(decisions_.begin(), decisions_.end(),
-                    [&](const decided& d) { return changes_schema(*d.statement); }))
-      session_.schema_changed();
     const core::relation_maker me{session_.who().user, session_.application()};
     for (const sql::statement& s : parsed_.statements) {
       const sql::qualified_name* made = nullptr;

@@ -68,6 +68,7 @@ class interception {
   void mark_fresh(const policies::fact_request& request);
   bool is_temporary(const sql::statement& s) const;
   bool existed(const sql::statement& s) const;
+  bool changes_schema() const;
   boost::asio::awaitable<void> decide();
 
   boost::asio::awaitable<void> carry_out();

@@ -93,9 +93,14 @@ boost::asio::awaitable<void> interception::fail_with(const protocol::byte_buffer
 
 boost::asio::awaitable<void> interception::forward() {
   const std::uint64_t errors = session_.errors_seen();
+  const bool announced = !is_execute() && changes_schema();
+  if (announced) session_.schema_will_change();
   if (!co_await session_.relay_answer(message_)) co_return;
   outcome_ = session_.errors_seen() == errors ? audit::outcome::succeeded : audit::outcome::failed;
-  remember(outcome_ == audit::outcome::succeeded);
+  const bool succeeded = outcome_ == audit::outcome::succeeded;
+  if (succeeded && changes_schema() && !(announced && session_.state().pipeline().at_rest()))
+    session_.schema_changed();
+  remember(succeeded);
 }
 
 boost::asio::awaitable<bool> interception::begin_afresh() {
@@ -125,6 +130,8 @@ protocol::byte_buffer interception::statement_unit() const {
 
 void interception::answer_succeeded(const unit_answer& answer) {
   outcome_ = audit::outcome::succeeded;
+  // Before the client hears of it, and may tell others.
+  if (changes_schema()) session_.schema_changed();
   session_.send_to_client(answer.messages);
   if (!is_execute()) session_.send_to_client(ready_for_query(server_.status()));
   remember(true);

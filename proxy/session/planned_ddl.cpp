@@ -121,6 +121,7 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
     case step_end::failed: {
       co_await take_back(number);
       if (session_.ended()) co_return;
+      session_.schema_changed();  // there and back, perhaps
       co_await mark_plan(not_taken_back_.empty() ? "failed" : "stopped");
       co_await unlock();
       report what = std::move(failure_);
@@ -134,6 +135,7 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
       co_return;
     }
     case step_end::stopped: {
+      session_.schema_changed();
       co_await mark_plan("stopped");
       // Before the client's connection is let go: the server's may serve others afterwards.
       co_await unlock();

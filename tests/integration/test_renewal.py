@@ -69,6 +69,19 @@ def test_statement_is_prepared_anew_when_the_client_was_not_told_its_result(gate
             assert wire.rows(messages) == [["1", "one", None]], messages
 
 
+# Guarded, sent on as it came, and told by a COMMIT.
+@pytest.mark.parametrize("form", [("{}",), ("SELECT 1; {}",), ("BEGIN", "{}", "COMMIT")], ids=["alone", "among others", "committed"])
+def test_change_is_news_before_its_answer(gateway, form):
+    """Whoever is told of a change by its author uses it at once, on a connection of another thread."""
+    with gateway.login() as client, gateway.login() as other:
+        assert ran(client, P("SELECT * FROM wares", "s")) == []
+        for round in range(100):
+            change = "DROP COLUMN extra" if round % 2 else "ADD COLUMN extra int"
+            for text in form:
+                assert wire.errors(other.query(text.format(f"ALTER TABLE wares {change}"))) == []
+            assert ran(client, B("s"), E()) == [], round
+
+
 def test_who_changes_the_schema_is_spared_too(gateway):
     with gateway.login() as client:
         assert ran(client, P("SELECT * FROM wares", "s"), B("s"), E()) == []
