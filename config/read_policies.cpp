@@ -32,12 +32,13 @@ void read_override(section_reader& section, policies::policy_scope& out, const l
   if (section.has("min_size")) section.size("min_size", out.min_bytes.emplace());
   if (section.has("max_size")) section.size("max_size", out.max_bytes.emplace());
   if (section.has("mode")) section.word("mode", out.mode.emplace());
+  if (section.has("ddl_mode")) section.word("ddl_mode", out.ddl_mode.emplace());
   out.rules = read_rules(section, options);
   if (out.min_bytes && out.max_bytes && *out.min_bytes > *out.max_bytes) {
     section.refuse("max_size", "is less than min_size", "swap them");
   }
-  if (!section.has("mode") && !section.has("rules")) {
-    section.refuse("rules", "neither mode nor rules: the override changes nothing",
+  if (!section.has("mode") && !section.has("ddl_mode") && !section.has("rules")) {
+    section.refuse("rules", "neither mode, ddl_mode nor rules: the override changes nothing",
                    "write rules: {rule: action}");
   }
 }
@@ -48,6 +49,7 @@ void read_policies(section_reader& root, policy_settings& out, const load_option
   root.section("policies", [&](section_reader& section) {
     policies::policy& policy = out.policy;
     section.word("mode", policy.mode);
+    section.word("ddl_mode", policy.ddl_mode);
     section.word("on_unparsable", policy.on_unparsable);
     if (policy.on_unparsable != policies::verdict::allow &&
         policy.on_unparsable != policies::verdict::block) {

@@ -71,7 +71,7 @@ class decider {
     for (const statement_part& part : parts_of(input_.statement)) judge(part);
     std::stable_sort(result_.reported.begin(), result_.reported.end(),
                      [](const finding& a, const finding& b) { return a.action > b.action; });
-    result_.mode = mode();
+    find_modes();
     if (result_.mode == policy_mode::off) result_.reported.clear();
     honour_override();
     for (auto& found : result_.reported) finish(found);
@@ -138,11 +138,15 @@ class decider {
     return {input_.session, found.relations, facts ? facts->bytes : std::nullopt};
   }
 
-  policy_mode mode() const {
+  void find_modes() {
     static const std::vector<std::string> no_relations;
-    if (result_.reported.empty()) return mode_for(policy_, {input_.session, no_relations, std::nullopt});
+    const auto find = [this](const scope_question& asked) {
+      result_.mode = mode_for(policy_, asked);
+      result_.ddl_mode = ddl_mode_for(policy_, asked);
+    };
+    if (result_.reported.empty()) return find({input_.session, no_relations, std::nullopt});
     const finding& hardest = result_.reported.front();
-    return mode_for(policy_, question(hardest, facts_of(at_risk(hardest), input_.catalog)));
+    find(question(hardest, facts_of(at_risk(hardest), input_.catalog)));
   }
 
   void name_lacked_facts(finding& found, const lookup<relation_facts>& facts) const {

@@ -15,6 +15,9 @@
 namespace tidegate::policies {
 
 enum class policy_mode { enforce, observe, off };
+// What happens to a statement that has a plan: its client waits while it is carried out, is told the steps,
+// or runs it as it stands.
+enum class ddl_mode { wait, plan, off };
 
 struct rule_action {
   std::string rule;
@@ -27,11 +30,13 @@ struct policy_scope {
   std::vector<std::string> tables;  // globs over "schema.name" (* and ?)
   std::optional<std::int64_t> min_bytes, max_bytes;
   std::optional<policy_mode> mode;
+  std::optional<policies::ddl_mode> ddl_mode;
   std::vector<rule_action> rules;
 };
 
 struct policy {
   policy_mode mode = policy_mode::enforce;
+  policies::ddl_mode ddl_mode = policies::ddl_mode::wait;
   verdict on_unparsable = verdict::block;  // allow | block
   std::int64_t small_table_rows = 1000;    // below both a relation is no hazard
   std::int64_t small_table_bytes = 8 << 20;
@@ -62,9 +67,10 @@ std::vector<std::pair<std::string, std::string>> comment_tags(std::string_view s
 
 struct decision {
   verdict action = verdict::allow;
-  policy_mode mode = policy_mode::enforce;  // observe: action says what would have happened
-  findings reported;                        // after exemptions, hardest first; actions filled in
-  findings overridden;                      // allowed by an override comment
+  policy_mode mode = policy_mode::enforce;                 // observe: action says what would have happened
+  policies::ddl_mode ddl_mode = policies::ddl_mode::wait;  // unless the session has set another
+  findings reported;    // after exemptions, hardest first; actions filled in
+  findings overridden;  // allowed by an override comment
   std::string override_reason;
   std::vector<relation_lock> locks;  // what a guard must wait for
   bool guarded = false;              // takes a strong lock on a relation others may use

@@ -70,4 +70,11 @@ policy_mode mode_for(const policy& policy, const scope_question& question) {
   return mode;
 }
 
+ddl_mode ddl_mode_for(const policy& policy, const scope_question& question) {
+  ddl_mode mode = policy.ddl_mode;
+  for (const auto& scope : policy.scopes)
+    if (scope.ddl_mode && covers(scope, question)) mode = *scope.ddl_mode;
+  return mode;
+}
+
 }  // namespace tidegate::policies

@@ -27,5 +27,6 @@ verdict action_for(const policy& policy, std::string_view rule, const scope_ques
                    verdict otherwise);
 // The last scope with a mode that covers the question; the policy's own mode when none does.
 policy_mode mode_for(const policy& policy, const scope_question& question);
+ddl_mode ddl_mode_for(const policy& policy, const scope_question& question);
 
 }  // namespace tidegate::policies

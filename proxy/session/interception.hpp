@@ -77,8 +77,8 @@ class interception {
   boost::asio::awaitable<bool> go_on_with_plan();
   boost::asio::awaitable<bool> is_outside_transaction();
   boost::asio::awaitable<void> decide_again();
-  boost::asio::awaitable<std::optional<std::string>> ddl_mode();
-  boost::asio::awaitable<void> carry_out_as_written(const report& refusal);
+  boost::asio::awaitable<std::optional<std::string>> session_ddl_mode();
+  bool may_override() const;
   boost::asio::awaitable<std::optional<bool>> owns(std::uint32_t relation);
   // How long a statement may wait for others: the policy's bound, or less where the client asks for less.
   std::chrono::milliseconds wait_budget(std::chrono::milliseconds most) const;

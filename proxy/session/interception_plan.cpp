@@ -1,5 +1,6 @@
 // Of an interception: a verdict that wants a plan, and a plan that was interrupted.
 
+#include "config/words.hpp"
 #include "policies/plan/migration_tool.hpp"
 #include "policies/plan/planner.hpp"
 #include "protocol/sqlstate.hpp"
@@ -33,14 +34,29 @@ bool is_for_owners(const sql::statement& s) {
 // What has no plan, or can't have it carried out where it stands, is refused with the steps.
 boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
   report refusal = to_report(policies::explain_refusal(d.decision));
-  const auto mode = co_await ddl_mode();
-  if (!mode) co_return;
-  if (*mode == "off") co_return co_await carry_out_as_written(refusal);
-  if (*mode != "wait") {
-    if (*mode != "plan") refusal.sqlstate = protocol::sqlstate::invalid_parameter_value;
-    refusal =
-        with_reason(std::move(refusal), *mode == "plan" ? "tidegate.ddl_mode is plan"
-                                                        : "tidegate.ddl_mode is none of wait, plan and off");
+  const auto set = co_await session_ddl_mode();
+  if (!set) co_return;
+  const std::optional mode =
+      set->empty() ? d.decision.ddl_mode : config::parse_word<policies::ddl_mode>(*set);
+  if (!mode) {
+    refusal.sqlstate = protocol::sqlstate::invalid_parameter_value;
+    refusal = with_reason(std::move(refusal), "tidegate.ddl_mode is none of wait, plan and off");
+    co_return co_await refuse(refusal);
+  }
+  if (*mode == policies::ddl_mode::off) {
+    if (!set->empty() && !may_override()) {
+      refusal.sqlstate = protocol::sqlstate::insufficient_privilege;
+      refusal = with_reason(std::move(refusal),
+                            "tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
+      co_return co_await refuse(refusal);
+    }
+    action_ = audit::action_taken::overridden;
+    guarded_ddl way(*this);
+    co_return co_await way.run();
+  }
+  if (*mode == policies::ddl_mode::plan) {
+    refusal = with_reason(std::move(refusal),
+                          set->empty() ? "policies.ddl_mode is plan here" : "tidegate.ddl_mode is plan");
     co_return co_await refuse(refusal);
   }
   policies::planned planned;
@@ -79,18 +95,9 @@ boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
   if (!finished) co_await decide_again();
 }
 
-// tidegate.ddl_mode = off: as it stands, guarded, by those who may override.
-boost::asio::awaitable<void> interception::carry_out_as_written(const report& refusal) {
+bool interception::may_override() const {
   const auto& roles = settings_->policies.policy.override_roles;
-  if (std::find(roles.begin(), roles.end(), who_.role) == roles.end()) {
-    report denied =
-        with_reason(refusal, "tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
-    denied.sqlstate = protocol::sqlstate::insufficient_privilege;
-    co_return co_await refuse(denied);
-  }
-  action_ = audit::action_taken::overridden;
-  guarded_ddl way(*this);
-  co_await way.run();
+  return std::find(roles.begin(), roles.end(), who_.role) != roles.end();
 }
 
 // Whether the client's role has the rights of the relation's owner. None: the session ended, or was answered.
@@ -136,9 +143,11 @@ boost::asio::awaitable<bool> interception::go_on_with_plan() {
                                                       std::string(only.tag));
   if (session_.ended()) co_return true;
   if (!begun) co_return false;
-  const auto mode = co_await ddl_mode();
-  if (!mode) co_return true;
-  if (*mode != "wait") co_return false;
+  const auto set = co_await session_ddl_mode();
+  if (!set) co_return true;
+  const bool waits =
+      set->empty() ? decisions_.front().decision.ddl_mode == policies::ddl_mode::wait : *set == "wait";
+  if (!waits) co_return false;
   const bool outside = co_await is_outside_transaction();
   if (!outside) co_return session_.ended();
   const bool finished = co_await begun->run();
@@ -166,11 +175,10 @@ boost::asio::awaitable<void> interception::decide_again() {
   if (!session_.ended()) co_await carry_out();
 }
 
-// What the session has set tidegate.ddl_mode to. None: the session ended, or the client was answered.
-boost::asio::awaitable<std::optional<std::string>> interception::ddl_mode() {
-  const auto shown = co_await server_.run_sql(
-      own_end(),
-      "SELECT COALESCE(NULLIF(pg_catalog.current_setting('tidegate.ddl_mode', true), ''), 'wait')");
+// What the session has set tidegate.ddl_mode to, empty: nothing. None: the session ended, or was answered.
+boost::asio::awaitable<std::optional<std::string>> interception::session_ddl_mode() {
+  const auto shown =
+      co_await server_.run_sql(own_end(), "SELECT pg_catalog.current_setting('tidegate.ddl_mode', true)");
   if (!shown) co_return std::nullopt;
   if (!shown->ok() || shown->rows.empty() || shown->rows.front().empty()) {
     co_await fail_with(shown->error);

@@ -2,9 +2,7 @@
 whoever is killed on the way."""
 
 import os
-import re
 import signal
-import subprocess
 import threading
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 
 from support import process, wire
 from support.process import wait_until
+from support.schema import schema_of
 
 pytestmark = pytest.mark.gateway_only
 
@@ -146,12 +145,6 @@ def steps(databases):
     return databases[1]
 
 
-def dump(postgres, database: str) -> str:
-    text = subprocess.run([postgres.binaries / "pg_dump", "--schema-only", "--exclude-schema=tidegate", "-h", postgres.host, "-p", str(postgres.port),
-                           "-U", "postgres", database], check=True, capture_output=True, text=True).stdout
-    return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.MULTILINE)
-
-
 TABLES = {"orders": "id, customer, qty, note, placed", "keyless": "a, b", '"Odd Names"': '"the key", "Value", "desc"',
           "events": "id, day, who, what", "shards": "id, part, what", "customers": "id, name"}
 
@@ -190,7 +183,7 @@ def test_steps_come_to_the_same_schema_as_the_plain_statement(postgres, target, 
                                                               .replace("CREATE UNIQUE", "CREATE INDEX")]
         assert steps_of(answer), "it was carried out as it stands"
         assert client.value("SELECT 1") == "1"
-    assert dump(postgres, steps) == dump(postgres, plain)
+    assert schema_of(postgres, steps) == schema_of(postgres, plain)
     assert contents(postgres, steps) == contents(postgres, plain)
     (state,) = postgres.execute("SELECT DISTINCT state FROM tidegate.plan", steps)
     assert state == ("done",)
@@ -226,14 +219,14 @@ def test_what_fails_fails_as_the_plain_statement_and_leaves_nothing(postgres, ta
     plain, steps = databases
     for database in databases:
         postgres.execute(damage, database)
-    before = dump(postgres, steps)
+    before = schema_of(postgres, steps)
     with postgres.connect(user="app", dbname=plain) as direct, pytest.raises(psycopg.Error) as plainly:
         direct.execute(sql)
     with target.login(database=steps) as client:
         error = sole_error(client.query(sql, timeout=60))
     assert error["C"] == plainly.value.sqlstate, error
     assert error["M"] == plainly.value.diag.message_primary, error
-    assert dump(postgres, steps) == before
+    assert schema_of(postgres, steps) == before
     assert leftovers(postgres, steps) == []
 
 
@@ -266,6 +259,48 @@ def test_a_trigger_that_would_run_for_every_row_is_named(postgres, target, steps
         assert error["C"] == "TG001" and "trigger touched" in error["D"], error
 
 
+NOT_NULL = "ALTER TABLE orders ALTER note SET NOT NULL"
+
+
+def is_not_null(postgres, database) -> bool:
+    return postgres.execute("SELECT attnotnull FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'note'", database) == [(True,)]
+
+
+def notices(messages) -> str:
+    return "\n".join(m.fields()["M"] for m in messages if m.type == "N")
+
+
+def test_session_may_only_be_told_the_steps(postgres, target, steps):
+    with target.login(database=steps, parameters={"options": "-c tidegate.ddl_mode=plan"}) as client:
+        error = sole_error(client.query(NOT_NULL))
+        assert error["C"] == "TG001" and "tidegate.ddl_mode is plan" in error["D"], error
+        assert not is_not_null(postgres, steps)
+        client.query("SET tidegate.ddl_mode = sometimes")
+        assert sole_error(client.query(NOT_NULL))["C"] == "22023"
+        client.query("SET tidegate.ddl_mode = off")   # app may not override
+        assert sole_error(client.query(NOT_NULL))["C"] == "42501"
+        client.query("RESET tidegate.ddl_mode")
+        assert "carried out in 3 steps" in notices(client.query(NOT_NULL))
+    assert is_not_null(postgres, steps)
+
+
+def test_policy_says_for_whom_plans_are_carried_out(postgres, make_gateway, steps):
+    gateway = make_gateway({"policies": {"ddl_mode": "plan", "overrides": [{"applications": ["break glass"], "ddl_mode": "off"},
+                                                                           {"applications": ["deploy"], "ddl_mode": "wait"}]}})
+    with gateway.login(database=steps) as client:
+        error = sole_error(client.query(NOT_NULL))
+        assert error["C"] == "TG001" and "policies.ddl_mode is plan here" in error["D"], error
+        client.query("SET application_name = deploy")
+        assert "carried out in 3 steps" in notices(client.query(NOT_NULL))
+        assert not wire.errors(client.query("ALTER TABLE orders ALTER note DROP NOT NULL"))
+        client.query("SET application_name = 'break glass'")
+        answer = client.query(NOT_NULL)
+        assert not wire.errors(answer) and "carried out" not in notices(answer), answer
+        client.query("SET tidegate.ddl_mode = plan")   # the session asks for less
+        assert sole_error(client.query("ALTER TABLE orders ADD CHECK (qty > 0)"))["C"] == "TG001"
+    assert is_not_null(postgres, steps)
+
+
 # ---- interrupted ------------------------------------------------------------------------------------------------------
 
 TRAP = """
@@ -289,7 +324,7 @@ def test_killed_at_each_step_the_same_statement_goes_on(postgres, make_gateway, 
     database = walked()
     with postgres.connect(user="app", dbname=database) as direct:
         direct.execute(sql)
-    expected = dump(postgres, database)
+    expected = schema_of(postgres, database)
     number, steps = 0, 1
     while (number := number + 1) <= steps:
         killed = ["client", "gateway", "server"][number % 3]
@@ -322,7 +357,7 @@ def test_killed_at_each_step_the_same_statement_goes_on(postgres, make_gateway, 
                 answer = client.query(sql, timeout=60)
                 assert not wire.errors(answer), (killed, number, sole_error(answer), [m.fields()["M"] for m in answer if m.type == "N"])
                 assert "going on" in answer[0].fields()["M"], (killed, number)
-        assert dump(postgres, database) == expected, (killed, number)
+        assert schema_of(postgres, database) == expected, (killed, number)
         assert contents(postgres, database) == before, (killed, number)
         assert leftovers(postgres, database) == [], (killed, number)
 
@@ -342,7 +377,7 @@ def test_cancelled_it_says_what_stands_and_goes_on_later(postgres, target, datab
         assert error["C"] == "57014", error
         blocker.execute("ROLLBACK; BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE; COMMIT")
         assert not wire.errors(client.query(sql, timeout=60))
-    assert dump(postgres, steps) == dump(postgres, plain)
+    assert schema_of(postgres, steps) == schema_of(postgres, plain)
 
 
 def test_cancelled_in_the_middle_it_names_the_undo(postgres, target, steps):
@@ -431,11 +466,11 @@ def test_a_constraint_that_only_looks_like_the_helper_stays(postgres, target, st
 
 
 def test_what_fails_takes_nothing_instant_with_it(postgres, target, steps):
-    before = dump(postgres, steps)
+    before = schema_of(postgres, steps)
     with target.login(database=steps) as client:
         error = sole_error(client.query("ALTER TABLE orders ADD COLUMN a int, ALTER qty SET DEFAULT 7, ADD CHECK (qty < 0)"))
         assert error["C"] == "23514", error
-    assert dump(postgres, steps) == before
+    assert schema_of(postgres, steps) == before
 
 
 def test_a_table_that_takes_the_name_meanwhile_is_left_alone(postgres, target, steps):

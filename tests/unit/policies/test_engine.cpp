@@ -114,6 +114,18 @@ TEST(Decide, a_scope_may_have_a_mode_of_its_own) {
   EXPECT_EQ(given.decide().mode, policy_mode::enforce);
 }
 
+TEST(Decide, a_scope_may_have_a_ddl_mode_of_its_own) {
+  situation given;
+  given.policy.ddl_mode = ddl_mode::plan;
+  policy_scope scope;
+  scope.tables = {"public.orders"};
+  scope.ddl_mode = ddl_mode::off;
+  given.policy.scopes.push_back(scope);
+  EXPECT_EQ(given.decide().ddl_mode, ddl_mode::off);
+  given.policy.scopes.front().tables = {"public.other"};
+  EXPECT_EQ(given.decide().ddl_mode, ddl_mode::plan);
+}
+
 TEST(Decide, a_table_never_analysed_is_small_only_when_its_pages_can_hold_few_rows) {
   situation given;
   given.catalog = {"table public.orders size=8kB columns(region text)"};
