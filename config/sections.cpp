@@ -61,6 +61,7 @@ void read_locks(section_reader& root, lock_settings& out) {
     locks.positive_duration("transaction_wait_budget", out.transaction_wait_budget);
     locks.positive_duration("transaction_hold_budget", out.transaction_hold_budget);
     locks.positive_duration("precheck_age", out.precheck_age);
+    locks.boolean("share_gate", out.share_gate);
     locks.section("clamp", [&](section_reader& clamp) {
       auto bound = [&](std::string_view setting, std::optional<milliseconds>& max) {
         clamp.section(setting, [&](section_reader& bounds) { bounds.duration("max", max); });

@@ -247,6 +247,7 @@ struct lock_settings {
   milliseconds transaction_wait_budget{2'000};  // all attempts inside a transaction
   milliseconds transaction_hold_budget{2'000};  // a transaction that idles after DDL is ended after this
   milliseconds precheck_age{30};                // transactions older than this count as blockers
+  bool share_gate = true;                       // with the other gateways in front of the database
   clamp_settings clamp;
 };
 

@@ -53,6 +53,14 @@ void admission::leave(counted where) {
   if (--where.pool->second == 0) by_pool_.erase(where.pool);
 }
 
+std::vector<std::string> admission::databases() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  names.reserve(by_database_.size());
+  for (const auto& [name, clients] : by_database_) names.push_back(name);
+  return names;
+}
+
 unsigned admission::clients() const {
   const std::lock_guard lock(mutex_);
   return total_;

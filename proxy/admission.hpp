@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace tidegate {
 
@@ -31,6 +32,8 @@ class admission {
   std::variant<place, refusal> enter(const config::settings& settings, const std::string& database,
                                      const std::string& user);
   unsigned clients() const;
+  // Those that have clients, by the clients' names.
+  std::vector<std::string> databases() const;
 
  private:
   using counts = std::map<std::string, unsigned, std::less<>>;

@@ -28,6 +28,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -53,6 +54,9 @@ using clock = std::chrono::steady_clock;
 
 // PBKDF2 of logins and the parsing of long statements.
 constexpr std::size_t slow_threads = 2;
+
+// Each takes a connection to its database.
+constexpr std::size_t most_gates_shared = 64;
 
 std::array<std::byte, 32> random_key() {
   std::array<std::byte, 32> key{};
@@ -166,6 +170,7 @@ class gateway::impl {
     http_thread_ = std::thread([this] { http_.run(); });
     asio::co_spawn(main_, watch_databases(), asio::detached);
     asio::co_spawn(main_, housekeeping(), asio::detached);
+    asio::co_spawn(main_, share_gates(), asio::detached);
     registry_.process().config_last_reload_timestamp.store(
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());
@@ -198,13 +203,32 @@ class gateway::impl {
 
  private:
   control::control_plane_hooks hooks() {
-    return {.on_connection = {},
-            .on_error =
-                [](const std::string& database, const control::sql_error& error) {
-                  log::warning<"control_connection_failed">(
-                      {{"database", database}, {"sqlstate", error.sqlstate}});
+    return {
+        .on_connection = {},
+        .on_error =
+            [](const std::string& database, const control::sql_error& error) {
+              log::warning<"control_connection_failed">(
+                  {{"database", database}, {"sqlstate", error.sqlstate}});
+            },
+        .on_facts_read = {},
+        .gate = {
+            .close =
+                [this](const std::string& database, std::vector<std::string> names,
+                       core::gate::clock::time_point until) {
+                  const auto most = clock::now() + shared_.settings.load()->locks.stall_budget;
+                  return gate_.close(database, std::move(names), std::min(until, most));
                 },
-            .on_facts_read = {}};
+            .on_listener =
+                [](const std::string& database, const control::sql_error& error) {
+                  if (error.sqlstate.empty())
+                    log::info<"gate_shared">({{"database", database}});
+                  else
+                    log::warning<"gate_not_shared">({{"database", database}, {"sqlstate", error.sqlstate}});
+                },
+            .on_unanswered =
+                [](const std::string& database, std::size_t missing) {
+                  log::warning<"gate_held_without_answer">({{"database", database}, {"gateways", missing}});
+                }}};
   }
 
   gateway_console::hooks console_hooks() {
@@ -407,6 +431,29 @@ class gateway::impl {
       log::report_suppressed();
       if (new_relations_.any()) new_relations_.expire(clock::now());
       console_state_.stats.tick(clock::now(), [this] { return registry_.totals(); });
+    }
+  }
+
+  // A database's gate is shared with other gateways as long as it has clients here.
+  asio::awaitable<void> share_gates() {
+    asio::steady_timer timer(main_);
+    for (;;) {
+      std::map<control::control_target, std::vector<std::string>> served;
+      const auto settings = shared_.settings.load();
+      if (settings->locks.share_gate) {
+        for (const std::string& name : places_.databases()) {
+          const config::database_settings* entry = config::find_database(*settings, name);
+          if (entry == nullptr) continue;
+          if (auto target = control::control_target_of(*entry, name))
+            served[std::move(*target)].push_back(name);
+          if (served.size() >= most_gates_shared) break;
+        }
+      }
+      std::vector<control::gate_sharing> databases;
+      for (auto& [target, names] : served) databases.push_back({target, std::move(names)});
+      control_.share_gates(std::move(databases));
+      timer.expires_after(std::chrono::seconds(1));
+      co_await timer.async_wait(asio::use_awaitable);
     }
   }
 

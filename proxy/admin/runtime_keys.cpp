@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <concepts>
 #include <utility>
 
 namespace tidegate::admin {
@@ -21,6 +22,10 @@ std::string text_of(milliseconds value) {
     if (count % size == 0) return std::to_string(count / size) + unit;
   }
   return std::to_string(count) + "ms";
+}
+template <std::same_as<bool> Bool>  // nothing that converts to one
+std::string text_of(Bool value) {
+  return value ? "true" : "false";
 }
 std::string text_of(unsigned value) {
   return std::to_string(value);
@@ -58,6 +63,12 @@ std::string take(unsigned& to, std::string_view text, bound at_least) {
   if (error != std::errc() || stopped != text.data() + text.size() || value < lowest || value > 1'000'000)
     return "a number from " + std::to_string(lowest) + " to 1000000";
   to = value;
+  return {};
+}
+
+std::string take(bool& to, std::string_view text, bound) {
+  if (text != "true" && text != "false") return "true or false";
+  to = text == "true";
   return {};
 }
 
@@ -101,6 +112,7 @@ constexpr auto keys = std::to_array<runtime_key>({
     TIDEGATE_CHANGEABLE("timeouts.cancel", timeouts.cancel, not_zero),
     TIDEGATE_CHANGEABLE("timeouts.shutdown", timeouts.shutdown, none),
     TIDEGATE_CHANGEABLE("policies.mode", policies.policy.mode, none),
+    TIDEGATE_CHANGEABLE("policies.ddl_mode", policies.policy.ddl_mode, none),
     TIDEGATE_SHOWN("policies.on_unparsable", policies.policy.on_unparsable),
     TIDEGATE_SHOWN("policies.small_table.rows", policies.policy.small_table_rows),
     TIDEGATE_SHOWN("policies.small_table.bytes", policies.policy.small_table_bytes),
@@ -112,6 +124,7 @@ constexpr auto keys = std::to_array<runtime_key>({
     TIDEGATE_CHANGEABLE("locks.transaction_wait_budget", locks.transaction_wait_budget, not_zero),
     TIDEGATE_CHANGEABLE("locks.transaction_hold_budget", locks.transaction_hold_budget, not_zero),
     TIDEGATE_CHANGEABLE("locks.precheck_age", locks.precheck_age, not_zero),
+    TIDEGATE_CHANGEABLE("locks.share_gate", locks.share_gate, none),
     TIDEGATE_CHANGEABLE("log.level", log.level, none),
     TIDEGATE_SHOWN("log.format", log.format),
     TIDEGATE_SHOWN("log.file", log.file),

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -33,6 +34,15 @@ sql_error stopping() {
   return {std::string(failure::shutdown), "the gateway is stopping"};
 }
 
+// Of this run of the gateway, among all that share a database.
+std::string random_name() {
+  std::random_device device;
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string name;
+  for (int i = 0; i < 16; ++i) name += digits[device() % digits.size()];
+  return name;
+}
+
 }  // namespace
 
 class control_plane::impl : public std::enable_shared_from_this<control_plane::impl> {
@@ -53,6 +63,8 @@ class control_plane::impl : public std::enable_shared_from_this<control_plane::i
     }
     asio::post(context_, [this] {
       reaper_.cancel();
+      for (auto& [target, channel] : channels_) channel->stop();
+      channels_.clear();
       for (auto& [target, pool] : pools_) pool->stop();
       pools_.clear();
     });
@@ -88,6 +100,48 @@ class control_plane::impl : public std::enable_shared_from_this<control_plane::i
     facts read = co_await control::read_facts(source, request, names);
     if (hooks_.on_facts_read) hooks_.on_facts_read(database, std::chrono::steady_clock::now() - began);
     co_return read;
+  }
+
+  void share_gates(std::vector<gate_sharing> databases) {
+    asio::post(context_, [this, databases = std::move(databases)]() mutable {
+      if (is_stopped()) return;
+      std::map<control_target, std::shared_ptr<gate_channel>> kept;
+      for (gate_sharing& each : databases) {
+        auto& channel = kept[each.target];
+        if (auto known = channels_.extract(each.target); !known.empty()) {
+          channel = std::move(known.mapped());
+        } else if (!channel) {
+          channel =
+              std::make_shared<gate_channel>(context_.get_executor(), each.target, gateway_, hooks_.gate);
+          channel->start();
+        }
+        channel->serves(std::move(each.databases));
+      }
+      for (auto& [target, channel] : channels_) channel->stop();
+      channels_ = std::move(kept);
+    });
+  }
+
+  asio::awaitable<std::string> close_elsewhere(held_executor held, control_target target,
+                                               std::vector<std::string> names,
+                                               std::chrono::milliseconds hold) {
+    static_cast<void>(held);
+    const auto channel = channels_.find(target);
+    if (channel == channels_.end()) co_return std::string();
+    const auto by = find_pool(target);
+    if (!by) co_return std::string();
+    const auto through = channel->second;
+    co_return co_await through->close(*by, std::move(names), hold);
+  }
+
+  asio::awaitable<void> open_elsewhere(held_executor held, control_target target, std::string id) {
+    static_cast<void>(held);
+    const auto channel = channels_.find(target);
+    if (channel == channels_.end()) co_return;
+    const auto by = find_pool(target);
+    if (!by) co_return;
+    const auto through = channel->second;
+    co_await through->open(*by, std::move(id));
   }
 
   asio::awaitable<std::vector<control_pool_state>> state(held_executor held) {
@@ -152,7 +206,9 @@ class control_plane::impl : public std::enable_shared_from_this<control_plane::i
   const control_plane_hooks hooks_;
   asio::io_context context_;
   asio::steady_timer reaper_;
-  std::map<control_target, std::shared_ptr<control_pool>> pools_;  // control thread only
+  std::map<control_target, std::shared_ptr<control_pool>> pools_;     // control thread only
+  std::map<control_target, std::shared_ptr<gate_channel>> channels_;  // control thread only
+  const std::string gateway_ = random_name();
   std::mutex mutex_;
   bool stopped_ = false;  // under mutex_
   std::thread thread_;
@@ -223,6 +279,53 @@ asio::awaitable<facts> control_plane::read_facts(control_target target, policies
 
 std::unique_ptr<querier> control_plane::querier_for(control_target target) {
   return std::make_unique<plane_querier>(*this, std::move(target));
+}
+
+void control_plane::share_gates(std::vector<gate_sharing> databases) {
+  if (impl_->enter()) impl_->share_gates(std::move(databases));
+}
+
+asio::awaitable<held_elsewhere> control_plane::hold_elsewhere(control_target target,
+                                                              std::vector<std::string> names,
+                                                              std::chrono::milliseconds hold) {
+  std::optional<held_executor> held = impl_->enter();
+  if (!held) co_return held_elsewhere();
+  const executor there = impl_->control_thread();
+  std::string id = co_await asio::co_spawn(
+      there, impl_->close_elsewhere(*std::exchange(held, {}), target, std::move(names), hold),
+      asio::use_awaitable);
+  if (id.empty()) co_return held_elsewhere();
+  co_return held_elsewhere(*this, std::move(target), std::move(id));
+}
+
+held_elsewhere::held_elsewhere(control_plane& plane, control_target target, std::string id)
+    : plane_(&plane), target_(std::move(target)), id_(std::move(id)) {}
+
+held_elsewhere::held_elsewhere(held_elsewhere&& other) noexcept
+    : plane_(std::exchange(other.plane_, nullptr)),
+      target_(std::move(other.target_)),
+      id_(std::move(other.id_)) {}
+
+held_elsewhere& held_elsewhere::operator=(held_elsewhere&& other) noexcept {
+  if (this != &other) {
+    open();
+    plane_ = std::exchange(other.plane_, nullptr);
+    target_ = std::move(other.target_);
+    id_ = std::move(other.id_);
+  }
+  return *this;
+}
+
+// Nobody waits for it: should it fail, the others' own deadlines open their gates.
+void held_elsewhere::open() {
+  control_plane* const plane = std::exchange(plane_, nullptr);
+  if (plane == nullptr) return;
+  const auto& impl = plane->impl_;
+  std::optional<held_executor> held = impl->enter();
+  if (!held) return;
+  asio::co_spawn(impl->control_thread(),
+                 impl->open_elsewhere(*std::exchange(held, {}), std::move(target_), std::move(id_)),
+                 asio::detached);
 }
 
 asio::awaitable<std::vector<control_pool_state>> control_plane::state() {

@@ -8,6 +8,7 @@
 #include "policies/fact_request.hpp"
 #include "proxy/control/catalog_reader.hpp"
 #include "proxy/control/control_settings.hpp"
+#include "proxy/control/gate_channel.hpp"
 #include "proxy/control/name_resolution.hpp"
 #include "proxy/control/querier.hpp"
 
@@ -36,6 +37,32 @@ struct control_plane_hooks {
   std::function<void(const std::string& database, bool connected)> on_connection;  // opened / closed
   std::function<void(const std::string& database, const sql_error&)> on_error;  // could not connect or query
   std::function<void(const std::string& database, std::chrono::nanoseconds)> on_facts_read;
+  gate_channel_hooks gate;
+};
+
+// A database whose gate is shared with the other gateways in front of it.
+struct gate_sharing {
+  control_target target;
+  std::vector<std::string> databases;  // the names under which clients of this gateway know it
+};
+
+class control_plane;
+
+// The gates of other gateways, closed as long as this lives, and at most for as long as was asked for. Must
+// not outlive the plane. Any thread.
+class held_elsewhere {
+ public:
+  held_elsewhere() = default;
+  held_elsewhere(control_plane& plane, control_target target, std::string id);
+  held_elsewhere(held_elsewhere&& other) noexcept;
+  held_elsewhere& operator=(held_elsewhere&& other) noexcept;
+  ~held_elsewhere() { open(); }
+  void open();
+
+ private:
+  control_plane* plane_ = nullptr;
+  control_target target_;
+  std::string id_;
 };
 
 struct control_pool_state {
@@ -68,6 +95,14 @@ class control_plane {
   // Must not outlive the plane.
   std::unique_ptr<querier> querier_for(control_target target);
 
+  // The databases whose gates are shared from now on; those that were before and are not among them are let
+  // go. Thread-safe.
+  void share_gates(std::vector<gate_sharing> databases);
+  // Has the gates of the other gateways closed (gate_channel.hpp): when it is done they hold, or have not
+  // answered in time. At once for a database whose gate is not shared. Thread-safe.
+  boost::asio::awaitable<held_elsewhere> hold_elsewhere(control_target target, std::vector<std::string> names,
+                                                        std::chrono::milliseconds hold);
+
   // A copy of what the pools are doing, for SHOW and /readyz; thread-safe, waits for the control thread.
   boost::asio::awaitable<std::vector<control_pool_state>> state();
 
@@ -76,6 +111,7 @@ class control_plane {
   void stop();
 
  private:
+  friend class held_elsewhere;
   class impl;
   std::shared_ptr<impl> impl_;
 };

@@ -23,6 +23,7 @@ struct control_settings {
   std::string tls_mode = "prefer";          // libpq's sslmode
   std::map<std::string, std::string> more;  // further libpq keywords: sslrootcert, sslcert, sslkey, …
 
+  std::string application_name = "tidegate control";
   bool own_search_path =
       false;  // true: the role's and database's own instead of pg_catalog alone (command line)
   std::chrono::milliseconds connect_timeout{5000};

@@ -89,8 +89,9 @@ pg_connection::pg_connection(asio::any_io_executor executor)
 pg_connection::~pg_connection() = default;
 
 asio::awaitable<outcome<void>> pg_connection::connect(control_target target) {
-  const control_settings& settings = target.settings;
   close();
+  target_ = std::move(target);
+  const control_settings& settings = target_.settings;
   if (settings.statement_timeout.count() > 0) statement_timeout_ = settings.statement_timeout;
   timer_.expires_after(settings.connect_timeout);
 
@@ -124,10 +125,10 @@ asio::awaitable<outcome<void>> pg_connection::connect(control_target target) {
   add("port", port);
   add("user", settings.user);
   add("password", settings.password);
-  add("dbname", target.database);
+  add("dbname", target_.database);
   add("sslmode", settings.tls_mode);
   add("options", options);
-  words.insert(words.end(), {{"application_name", "tidegate control"},
+  words.insert(words.end(), {{"application_name", settings.application_name.c_str()},
                              {"client_encoding", "UTF8"},
                              {"gssencmode", "disable"},  // libpq would block in it
                              {nullptr, nullptr}});
@@ -262,6 +263,28 @@ asio::awaitable<outcome<query_result>> pg_connection::receive(const command& wha
   }
 }
 
+asio::awaitable<outcome<std::vector<pg_connection::notification>>> pg_connection::notifications(
+    std::chrono::milliseconds at_most) {
+  timer_.expires_after(at_most);
+  std::vector<notification> got;
+  while (is_open()) {
+    if (PQconsumeInput(connection_.get()) != 1) break;
+    while (PGnotify* const one = PQnotifies(connection_.get())) {
+      got.push_back({.payload = one->extra, .sender = one->be_pid});
+      PQfreemem(one);
+    }
+    if (!got.empty()) co_return got;
+    if (PQstatus(connection_.get()) == CONNECTION_BAD) break;
+    const bool is_readable = co_await wait(readiness::readable);
+    if (interrupted_) co_return not_in_time();
+    if (!is_readable) co_return got;
+  }
+  sql_error lost{std::string(failure::connection), "the connection is closed"};
+  if (is_open()) lost = connection_error();
+  close();
+  co_return lost;
+}
+
 asio::awaitable<outcome<pg_connection::result_ptr>> pg_connection::next_result() {
   for (;;) {
     if (PQisBusy(connection_.get()) == 0) co_return result_ptr(PQgetResult(connection_.get()));
@@ -349,6 +372,18 @@ std::int32_t pg_connection::backend_pid() const {
 
 bool pg_connection::uses_tls() const {
   return is_open() && PQsslInUse(connection_.get()) != 0;
+}
+
+control_target pg_connection::effective_target() const {
+  control_target target = target_;
+  if (!is_open()) return target;
+  const auto said = [](const char* text) { return std::string(text == nullptr ? "" : text); };
+  target.settings.host = said(PQhost(connection_.get()));
+  target.settings.port = number<std::uint16_t>({said(PQport(connection_.get()))}, 0).value_or(5432);
+  target.settings.user = said(PQuser(connection_.get()));
+  target.settings.password = said(PQpass(connection_.get()));
+  target.database = said(PQdb(connection_.get()));
+  return target;
 }
 
 void pg_connection::close() {

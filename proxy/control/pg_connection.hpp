@@ -35,8 +35,8 @@ class pg_connection final : public querier {
   pg_connection(const pg_connection&) = delete;
   pg_connection& operator=(const pg_connection&) = delete;
 
-  // Connects and logs in within settings.connect_timeout. The session then has application_name 'tidegate
-  // control', client_encoding UTF8, search_path pg_catalog (unless own_search_path), the lock and statement
+  // Connects and logs in within settings.connect_timeout. The session then has the application_name of the
+  // settings, client_encoding UTF8, search_path pg_catalog (unless own_search_path), the lock and statement
   // timeouts of the settings, and is read-only. On failure the connection is closed; the error has the
   // server's SQLSTATE where it sent one (28P01, 3D000, …), else 08006.
   boost::asio::awaitable<outcome<void>> connect(control_target target);
@@ -45,6 +45,14 @@ class pg_connection final : public querier {
   // deadline fails what has no answer yet, with 08006 or 57014, and closes.
   boost::asio::awaitable<std::vector<outcome<query_result>>> run(std::vector<command> commands) override;
 
+  struct notification {
+    std::string payload;
+    std::int32_t sender = 0;  // pid of the backend that sent it, by the server's word
+  };
+  // What was sent to the channels that the session listens on, also while a command ran. Waits for the first
+  // for `at_most`; empty: none came. A broken connection fails with 08006 and closes.
+  boost::asio::awaitable<outcome<std::vector<notification>>> notifications(std::chrono::milliseconds at_most);
+
   // Makes the wait in progress, and every later one, fail at once with 57P01. From the same thread.
   void interrupt();
 
@@ -52,6 +60,9 @@ class pg_connection final : public querier {
   int server_version() const;  // 150020; 0 when closed
   std::int32_t backend_pid() const;
   bool uses_tls() const;
+  // Whom it is connected to, and as whom, with what libpq found out by itself (environment, password file).
+  // Of several hosts the one that was taken.
+  control_target effective_target() const;
   void close();
 
  private:
@@ -89,6 +100,7 @@ class pg_connection final : public querier {
   boost::asio::any_io_executor executor_;
   boost::asio::steady_timer timer_;
   std::unique_ptr<pg_conn, connection_closer> connection_;
+  control_target target_;
   std::chrono::milliseconds statement_timeout_{3000};
   std::unordered_map<std::string, prepared_text> prepared_;  // by text
   std::uint64_t names_given_ = 0;

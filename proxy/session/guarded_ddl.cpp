@@ -360,10 +360,20 @@ report guarded_ddl::why_not(bool cancelled) const {
 
 // ---- attempts ----
 
-core::gate::closure guarded_ddl::close_gate() {
-  if (gate_names_.empty()) return {};
-  return session_.on().shared.gate.close(session_.who().database, gate_names_,
-                                         clock::now() + of_.settings_->locks.stall_budget);
+// The others' first: from then on this one's budget runs.
+boost::asio::awaitable<guarded_ddl::closed_gates> guarded_ddl::close_gates() {
+  closed_gates closed;
+  if (gate_names_.empty()) co_return closed;
+  auto& shared = session_.on().shared;
+  const auto budget = of_.settings_->locks.stall_budget;
+  if (session_.control() && of_.settings_->locks.share_gate) {
+    control::control_target target = *session_.control();
+    std::vector<std::string> names = gate_names_;
+    auto elsewhere = co_await shared.control.hold_elsewhere(std::move(target), std::move(names), budget);
+    closed.elsewhere = std::move(elsewhere);
+  }
+  closed.here = shared.gate.close(session_.who().database, gate_names_, clock::now() + budget);
+  co_return closed;
 }
 
 // The policy's, unless the client has asked for less.
@@ -440,7 +450,7 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
       if (!co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl"))
         co_return attempt_result::session_ended;
     }
-    const auto closure = close_gate();
+    const auto gates = co_await close_gates();
     const auto locked = clock::now();
     auto answer = co_await send_statement();
     if (!answer) co_return attempt_result::session_ended;
@@ -489,7 +499,7 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
   }
   attempt_result result = attempt_result::failed;
   {
-    const auto closure = close_gate();
+    const auto gates = co_await close_gates();
     auto answer = co_await send_statement();
     if (!answer) co_return attempt_result::session_ended;
     last_ = std::move(*answer);
@@ -520,7 +530,7 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_se
     co_return attempt_result::session_ended;
   attempt_result result = attempt_result::failed;
   {
-    const auto closure = close_gate();
+    const auto gates = co_await close_gates();
     auto answer = co_await send_statement();
     if (!answer) co_return attempt_result::session_ended;
     last_ = std::move(*answer);
@@ -570,7 +580,7 @@ boost::asio::awaitable<void> guarded_ddl::run_once() {
   const auto before = co_await server_.run_sql(of_.own_end(), set(lock_timeout_text()));
   if (!before) co_return;
   {
-    const auto closure = close_gate();
+    const auto gates = co_await close_gates();
     co_await of_.forward();
   }
   if (session_.ended()) co_return;

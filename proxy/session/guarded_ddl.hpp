@@ -14,6 +14,7 @@
 #include "policies/lock_timeout_changes.hpp"
 #include "proxy/admin/ddl_board.hpp"
 #include "proxy/control/blockers.hpp"
+#include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/guard.hpp"
 #include "proxy/session/replies.hpp"
@@ -86,7 +87,11 @@ class guarded_ddl {
 
   admin::ddl_row board_row() const;
   void find_locks(const std::vector<policies::relation_lock>& locks);
-  core::gate::closure close_gate();
+  struct closed_gates {
+    control::held_elsewhere elsewhere;
+    core::gate::closure here;
+  };
+  boost::asio::awaitable<closed_gates> close_gates();
   void tell_waiting(clock::time_point now);
   attempt_result judge(const unit_answer& answer);
   std::string lock_timeout_text() const;

@@ -172,7 +172,7 @@ class Gateway(Target):
 
         Servers of a transaction pool stay when their clients go: they are left out too."""
         control = {port for (port,) in self.postgres.execute(
-            "SELECT client_port FROM pg_stat_activity WHERE application_name = 'tidegate control'", "postgres")}
+            "SELECT client_port FROM pg_stat_activity WHERE application_name IN ('tidegate control', 'tidegate gate')", "postgres")}
         # of other gateways in front of the same server as well: so by the port of a socket that is ours
         ports, to_server = {}, set()
         for line in pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]:

@@ -56,7 +56,7 @@ TEST(example_file, loads_with_the_rules_of_this_program) {
   ASSERT_TRUE(result.value);
   EXPECT_EQ(result.value->listen.size(), 3u);
   EXPECT_EQ(result.value->auth.rules.size(), 4u);
-  EXPECT_EQ(result.value->policies.policy.scopes.size(), 3u);
+  EXPECT_EQ(result.value->policies.policy.scopes.size(), 4u);
 }
 
 TEST(example_file, has_every_key_of_the_loader) {
