@@ -8,6 +8,7 @@
 #include "proxy/cli/check_report.hpp"
 #include "proxy/cli/judging.hpp"
 #include "proxy/cli/migrations/files.hpp"
+#include "proxy/cli/rehearsal.hpp"
 #include "proxy/cli/script_effects.hpp"
 #include "proxy/cli/sql_script.hpp"
 #include "proxy/control/standalone_reader.hpp"
@@ -321,6 +322,17 @@ std::optional<question> read_question(const check_options& options, std::istream
     return std::nullopt;
   }
   asked.fail_on = *fail_on;
+  const bool prints_rehearsal = *format == report_format::text || *format == report_format::json;
+  if (!options.rehearse.empty() && !prints_rehearsal) {
+    err << "tidegate check: --rehearse prints text or json, not " << options.format << '\n';
+    return std::nullopt;
+  }
+  if (!options.rehearse.empty() && !options.database.empty()) {
+    err << "tidegate check: --rehearse and --database: only one of them; a rehearsal takes its facts from "
+           "the "
+           "database it runs on\n";
+    return std::nullopt;
+  }
   if (!options.server_version.empty()) {
     asked.server_version = read_server_version("check", options.server_version, err);
     if (!asked.server_version) return std::nullopt;
@@ -341,12 +353,43 @@ std::optional<question> read_question(const check_options& options, std::istream
   auto policy = read_policy(options.config, err);
   if (!policy) return std::nullopt;
   asked.policy = std::move(*policy);
-  asked.policy.trust_sizes = options.trust_sizes;
+  asked.policy.trust_sizes = options.trust_sizes || !options.rehearse.empty();
   return asked;
+}
+
+// As their tool would run them. What can't be read, or would be refused by the tool, keeps all from being
+// run.
+int answer_by_rehearsal(const question& asked, const std::string& database, std::istream& in,
+                        std::ostream& out, std::ostream& err) {
+  auto found = migrations::find_files(asked.wanted, in);
+  std::vector<migration_message> messages;
+  for (const auto& file : found.files) {
+    const auto divided = divide(file.text, file.tool, file.role, file.executes_in_transaction);
+    if (divided.refused)
+      found.problems.push_back(file.path + ":" +
+                               std::to_string(line_index(file.text).line(divided.refused->at)) + ": " +
+                               divided.refused->what);
+    const auto sent = messages_of(file.path, file.text, divided.sections, asked.wanted.runs);
+    messages.insert(messages.end(), sent.begin(), sent.end());
+  }
+  for (const auto& remark : found.remarks) err << "tidegate check: " << remark << '\n';
+  for (const auto& problem : found.problems) err << "tidegate check: " << problem << '\n';
+  if (!found.problems.empty()) {
+    err << "tidegate check: nothing was run\n";
+    return failed;
+  }
+  const std::string tool(found.files.empty() ? "nothing" : migrations::name(found.files.front().tool));
+  const auto rehearsed = rehearse({database, tool, asked.policy}, messages);
+  if (asked.format == report_format::json)
+    print_rehearsal_json(out, rehearsed);
+  else
+    print_rehearsal_text(out, rehearsed);
+  return has_failed(rehearsed) ? objections : nothing_to_say;
 }
 
 int answer(const question& asked, const check_options& options, std::istream& in, std::ostream& out,
            std::ostream& err) {
+  if (!options.rehearse.empty()) return answer_by_rehearsal(asked, options.rehearse, in, out, err);
   std::unique_ptr<control::standalone_reader> reader;
   if (!options.database.empty()) reader = std::make_unique<control::standalone_reader>(options.database);
   const fact_source facts = [&](const policies::fact_request& request) {

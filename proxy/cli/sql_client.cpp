@@ -1,6 +1,7 @@
 #include "proxy/cli/sql_client.hpp"
 
 #include "protocol/authentication.hpp"
+#include "protocol/copy.hpp"
 #include "protocol/message_types.hpp"
 #include "protocol/notice.hpp"
 #include "protocol/simple_query.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 using protocol::backend_type;
 
-constexpr auto answer_within = std::chrono::seconds(90);
+constexpr auto login_within = std::chrono::seconds(90);
 constexpr std::uint32_t longest_message = 1 << 20;
 
 server_message to_values(const protocol::notice& said) {
@@ -55,7 +56,7 @@ control::text_row to_row(const protocol::data_row& row) {
 
 asio::awaitable<bool> sql_client::try_connect(sql_address where) {
   server_.reset();
-  net::deadline until(executor_, answer_within);
+  net::deadline until(executor_, login_within);
   auto connected = co_await net::connect(where.host, where.port, until);
   if (!connected) {
     why_not_ = connected.error().why;
@@ -94,7 +95,7 @@ asio::awaitable<void> sql_client::connect(sql_address where) {
 }
 
 asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_notice) {
-  net::deadline until(executor_, answer_within);
+  net::deadline until(executor_, answer_within_);
   protocol::byte_buffer packet;
   protocol::writer to(packet);
   encode(to, protocol::query{sql});
@@ -105,7 +106,16 @@ asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_n
     if (!message) throw std::runtime_error("the connection broke: " + message.error().message());
     switch (static_cast<backend_type>(message->type)) {
       case backend_type::ready_for_query:
+        if (!message->body.empty()) answer.transaction_status = static_cast<char>(message->body.front());
         co_return answer;
+      case backend_type::copy_in_response: {
+        protocol::byte_buffer refusal;
+        protocol::writer no_data(refusal);
+        encode(no_data, protocol::copy_fail{"there are no data to copy"});
+        if (const auto error = co_await server_->write(refusal, until))
+          throw std::runtime_error(error.message());
+        break;
+      }
       case backend_type::error_response:
         answer.error = decode(message->body);
         break;
@@ -119,7 +129,7 @@ asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_n
       case backend_type::data_row:
         if (const auto row = protocol::decode_data_row(message->body)) answer.rows.push_back(to_row(*row));
         break;
-      default:  // descriptions and parameters: the demo knows what it asked for
+      default:  // descriptions and parameters: who asks knows what for
         break;
     }
   }
