@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--relay", help="Tidegate's `relay` (default: not written into its configuration)")
     parser.add_argument("--server-socket", default="", metavar="NAME,…", help="contenders that reach the server by its unix socket")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME:KEY=VALUE,…",
-                        help="another Tidegate beside the others; keys: binary, pool-mode, relay, threads, server (tcp|socket)")
+                        help="another Tidegate beside the others; keys: binary, pool-mode, relay, threads, server (tcp|socket), policies (enforce|observe|off)")
     parser.add_argument("--tidegate", type=pathlib.Path, default=ROOT / "build/bench/tidegate", help="the binary")
     parser.add_argument("--tools", type=pathlib.Path, default=ROOT / "build/bench", help="the folder of floor_forwarder and the stubs")
     parser.add_argument("--pgbouncer", default="pgbouncer", help="the program")
@@ -121,7 +121,7 @@ def variant(parser: argparse.ArgumentParser, base: Tidegate, text: str) -> Tideg
     name, _, changes = text.partition(":")
     read = {"binary": lambda value: ("binary", pathlib.Path(value).resolve()), "pool-mode": lambda value: ("pool_mode", value),
             "relay": lambda value: ("relay", value), "threads": lambda value: ("threads", int(value)),
-            "server": lambda value: ("by_socket", value == "socket")}
+            "server": lambda value: ("by_socket", value == "socket"), "policies": lambda value: ("policies", value)}
     changed = {"name": f"tidegate {name}"}
     for key, _, value in (change.partition("=") for change in changes.split(",") if change):
         if key not in read:

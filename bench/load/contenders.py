@@ -249,6 +249,7 @@ class Tidegate(Contender):
     pool_size: int = 20
     threads: int = 1
     relay: str | None = None   # None: not written into the configuration
+    policies: str = "enforce"
 
     def missing(self) -> str:
         return "" if self.binary.is_file() else f"{self.binary} is not built"
@@ -267,7 +268,7 @@ class Tidegate(Contender):
             "listen": [listen], "http": "off", "threads": self.threads, "auth": auth, "limits": {"max_clients": MOST_CLIENTS},
             "databases": {"*": {"host": str(server.sockets) if self.uses_socket(server, needs) else "127.0.0.1", "port": server.port, "pool": pool,
                                 "server_tls": {"mode": "disable"}, "control": {"user": "postgres"}}},
-            "policies": {"mode": "enforce"}, "audit": "off", "log": {"level": "warning"},
+            "policies": {"mode": self.policies}, "audit": "off", "log": {"level": "warning"},
         } | ({"relay": self.relay} if self.relay else {})
         (folder / "users.txt").write_text(_users(server))
         (folder / "tidegate.yaml").write_text(json.dumps(settings, indent=1))   # JSON is YAML
