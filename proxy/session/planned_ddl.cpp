@@ -414,10 +414,12 @@ planned_ddl::step_end planned_ddl::fail(const unit_answer& answer, const plan_st
   failure_ = report_of(answer);
   if (answer.sqlstate == sqlstate::query_canceled) return step_end::stopped;
   if (!step.not_null_column.empty() && answer.sqlstate == sqlstate::check_violation) {
-    // As PostgreSQL says it of SET NOT NULL.
+    // As PostgreSQL says it of SET NOT NULL; it names the relation from 13 on.
+    const bool names_relation = of_.facts_.snapshot.server_version >= 130000;
     failure_.sqlstate = sqlstate::not_null_violation;
-    failure_.message =
-        "column \"" + step.not_null_column + "\" of relation \"" + failure_.table + "\" contains null values";
+    failure_.message = "column \"" + step.not_null_column + "\"" +
+                       (names_relation ? " of relation \"" + failure_.table + "\"" : std::string()) +
+                       " contains null values";
     failure_.column = step.not_null_column;
     failure_.constraint.clear();
   }

@@ -70,7 +70,7 @@ STATEMENTS = {
     "primary key": "ALTER TABLE keyless ADD PRIMARY KEY (a)",
     "primary key with a name": "ALTER TABLE keyless ADD CONSTRAINT k PRIMARY KEY (a, b)",
     "primary key of a partitioned table": "ALTER TABLE events ADD PRIMARY KEY (id, day, who)",
-    "column with a volatile default": "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()",
+    "column with a volatile default": "ALTER TABLE orders ADD COLUMN token uuid DEFAULT md5(random()::text)::uuid",
     "column with a volatile default, not null": "ALTER TABLE orders ADD token text COLLATE \"C\" DEFAULT md5(random()::text) NOT NULL",
     "column with a volatile default, no key": "ALTER TABLE keyless ADD token float8 DEFAULT random()",
     "column with a volatile default, odd names": 'ALTER TABLE "Odd Names" ADD "To Ken" float8 NOT NULL DEFAULT random()',
@@ -84,7 +84,7 @@ STATEMENTS = {
     "column with an inline unique": "ALTER TABLE orders ADD COLUMN other int UNIQUE",
     "column with an inline foreign key and a default": "ALTER TABLE orders ADD COLUMN payer bigint DEFAULT 1 NOT NULL REFERENCES customers ON DELETE RESTRICT",
     "many subcommands": "ALTER TABLE orders ADD COLUMN a int, ALTER qty SET DEFAULT 1, ADD CHECK (qty > 0), ALTER note SET NOT NULL, "
-                        "ADD COLUMN b uuid DEFAULT gen_random_uuid(), DROP CONSTRAINT few, ADD UNIQUE (qty), ALTER note SET STORAGE EXTERNAL",
+                        "ADD COLUMN b uuid DEFAULT md5(random()::text)::uuid, DROP CONSTRAINT few, ADD UNIQUE (qty), ALTER note SET STORAGE EXTERNAL",
     "not valid and validate": "ALTER TABLE orders ADD CONSTRAINT k CHECK (qty > 0) NOT VALID, VALIDATE CONSTRAINT k",
     "index of a partitioned table": "CREATE INDEX ON events (who, lower(what)) WHERE who > 1",
     "index of expressions of a partitioned table": "CREATE INDEX ON shards (lower(what), lower(what COLLATE \"C\"), (id + part), (id::text), coalesce(part, 1), "
@@ -171,8 +171,17 @@ def sole_error(messages: list[wire.Message]) -> dict[str, str]:
     return error
 
 
-@pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS.keys())
-def test_steps_come_to_the_same_schema_as_the_plain_statement(postgres, target, databases, sql):
+# What older servers do not have, or can't do in steps.
+SINCE = {"unique with everything": 15, "column with a volatile default, no key": 14, "serial primary key": 14, "detach": 14}
+
+
+@pytest.mark.parametrize("kind", STATEMENTS)
+def test_steps_come_to_the_same_schema_as_the_plain_statement(postgres, target, databases, kind):
+    if postgres.version() < SINCE.get(kind, 0) * 10000:
+        pytest.skip(f"from PostgreSQL {SINCE[kind]} on")
+    if kind == "primary key of a partitioned table" and postgres.version() >= 180000:
+        pytest.xfail("the NOT NULL of a partition is its own, too (docs/limitations.md)")
+    sql = STATEMENTS[kind]
     plain, steps = databases
     with postgres.connect(user="app", dbname=plain) as direct:
         direct.execute(sql)
@@ -191,12 +200,14 @@ def test_steps_come_to_the_same_schema_as_the_plain_statement(postgres, target, 
 
 def test_new_column_has_a_value_in_every_row(postgres, target, steps):
     with target.login(database=steps) as client:
-        for sql in ("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()", "ALTER TABLE orders ADD number serial",
-                    "ALTER TABLE orders ADD ident int GENERATED ALWAYS AS IDENTITY (START WITH 100)", "ALTER TABLE keyless ADD token float8 DEFAULT random()"):
+        for sql in ("ALTER TABLE orders ADD COLUMN token uuid DEFAULT md5(random()::text)::uuid", "ALTER TABLE orders ADD number serial",
+                    "ALTER TABLE orders ADD ident int GENERATED ALWAYS AS IDENTITY (START WITH 100)"):
             assert not wire.errors(client.query(sql, timeout=60))
+        if postgres.version() >= 140000:   # by pages
+            assert not wire.errors(client.query("ALTER TABLE keyless ADD token float8 DEFAULT random()", timeout=60))
+            assert client.value("SELECT count(DISTINCT token) FROM keyless") == "5000"
     assert postgres.execute("SELECT count(DISTINCT token), count(DISTINCT number), count(DISTINCT ident), min(ident), count(*) FROM orders", steps) == [
         (20000, 20000, 20000, 100, 20000)]
-    assert postgres.execute("SELECT count(DISTINCT token) FROM keyless", steps) == [(5000,)]
     (next_one,) = postgres.execute("INSERT INTO orders (id) VALUES (-1) RETURNING ident, number", steps)
     assert next_one == (20100, 20001), "sequences go on behind the highest value"
 
@@ -207,7 +218,7 @@ VIOLATED = {
     "foreign key": ("UPDATE orders SET customer = -1 WHERE id = 7", "ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers"),
     "unique": ("UPDATE orders SET qty = 8 WHERE id = 7", "ALTER TABLE orders ADD UNIQUE (qty)"),
     "column and check": ("SELECT 1", "ALTER TABLE orders ADD COLUMN c float8 DEFAULT random(), ADD CHECK (qty > 7)"),
-    "exists": ("SELECT 1", "ALTER TABLE orders ADD COLUMN note uuid DEFAULT gen_random_uuid()"),
+    "exists": ("SELECT 1", "ALTER TABLE orders ADD COLUMN note uuid DEFAULT md5(random()::text)::uuid"),
     "partition": ("UPDATE events SET who = -1 WHERE id = 7", "ALTER TABLE events ADD FOREIGN KEY (who) REFERENCES customers"),
     "primary key": ("INSERT INTO keyless VALUES (1, 'x')", "ALTER TABLE keyless ADD PRIMARY KEY (a)"),
     "no such column": ("SELECT 1", "ALTER TABLE orders ADD CHECK (nothing > 7)"),
@@ -255,7 +266,7 @@ def test_a_trigger_that_would_run_for_every_row_is_named(postgres, target, steps
     postgres.execute("CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.placed := now(); RETURN NEW; END'; "
                      "CREATE TRIGGER touched BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch()", steps)
     with target.login(database=steps) as client:
-        error = sole_error(client.query("ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()"))
+        error = sole_error(client.query("ALTER TABLE orders ADD COLUMN token uuid DEFAULT md5(random()::text)::uuid"))
         assert error["C"] == "TG001" and "trigger touched" in error["D"], error
 
 
@@ -279,8 +290,8 @@ def test_session_may_only_be_told_the_steps(postgres, target, steps):
         assert sole_error(client.query(NOT_NULL))["C"] == "22023"
         client.query("SET tidegate.ddl_mode = off")   # app may not override
         assert sole_error(client.query(NOT_NULL))["C"] == "42501"
-        client.query("RESET tidegate.ddl_mode")
-        assert "carried out in 3 steps" in notices(client.query(NOT_NULL))
+        client.query("SET tidegate.ddl_mode = wait")
+        assert "carried out in" in notices(client.query(NOT_NULL))
     assert is_not_null(postgres, steps)
 
 
@@ -291,7 +302,7 @@ def test_policy_says_for_whom_plans_are_carried_out(postgres, make_gateway, step
         error = sole_error(client.query(NOT_NULL))
         assert error["C"] == "TG001" and "policies.ddl_mode is plan here" in error["D"], error
         client.query("SET application_name = deploy")
-        assert "carried out in 3 steps" in notices(client.query(NOT_NULL))
+        assert "carried out in" in notices(client.query(NOT_NULL))
         assert not wire.errors(client.query("ALTER TABLE orders ALTER note DROP NOT NULL"))
         client.query("SET application_name = 'break glass'")
         answer = client.query(NOT_NULL)
@@ -389,7 +400,7 @@ def test_cancelled_in_the_middle_it_names_the_undo(postgres, target, steps):
                                             "postgres")[0][0], what="the build waits")
         wire.cancel(target.host, target.port, client.pid, client.key)
         error = sole_error(client.read_until("Z", timeout=20))
-        assert error["C"] == "57014" and "stand" in error["D"] and "DROP NOT NULL" in error["H"] and "again" in error["H"], error
+        assert error["C"] == "57014" and "stand" in error["D"] and ("DROP NOT NULL" in error["H"] or "keyless_a_not_null" in error["H"]) and "again" in error["H"], error
         assert leftovers(postgres, steps) == []
         old.execute("ROLLBACK")
         answer = client.query("ALTER TABLE keyless ADD PRIMARY KEY (a)", timeout=60)

@@ -20,17 +20,17 @@ UNION ALL SELECT format('column %s.%I #%s %s notnull=%s default=%s identity=%s g
           FROM pg_attribute a JOIN ours ON ours.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE a.attnum > 0 AND NOT a.attisdropped AND ours.relkind IN ('r', 'p', 'v', 'm', 'f')
 UNION ALL SELECT format('constraint %s %I: %s validated=%s local=%s inherited=%s noinherit=%s comment=%s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), k.convalidated, k.conislocal,
-              k.coninhcount, k.connoinherit, obj_description(k.oid, 'pg_constraint')) FROM pg_constraint k JOIN ours ON ours.oid = k.conrelid
+              k.coninhcount, CASE WHEN k.contype IN ('c', 'n') THEN k.connoinherit END, obj_description(k.oid, 'pg_constraint')) FROM pg_constraint k JOIN ours ON ours.oid = k.conrelid
 UNION ALL SELECT format('domain constraint %s %I: %s validated=%s', k.contypid::regtype, k.conname, pg_get_constraintdef(k.oid), k.convalidated) FROM pg_constraint k WHERE k.contypid <> 0
               AND k.connamespace::regnamespace::text NOT IN ('information_schema', 'pg_catalog')
 UNION ALL SELECT format('index %s valid=%s ready=%s identity=%s clustered=%s', pg_get_indexdef(x.indexrelid), x.indisvalid, x.indisready, x.indisreplident, x.indisclustered) FROM pg_index x JOIN ours ON ours.oid = x.indexrelid
 UNION ALL SELECT format('sequence %s type=%s start=%s step=%s min=%s max=%s cache=%s cycle=%s of %s', s.seqrelid::regclass, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
               s.seqcycle, (SELECT format('%s column %s', d.refobjid::regclass, col_description(d.refobjid, d.refobjsubid)) || (SELECT attname FROM pg_attribute WHERE attrelid = d.refobjid AND attnum = d.refobjsubid)
                              FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))) FROM pg_sequence s JOIN ours ON ours.oid = s.seqrelid
-UNION ALL SELECT 'trigger ' || pg_get_triggerdef(t.oid) || ' enabled=' || t.tgenabled FROM pg_trigger t JOIN ours ON ours.oid = t.tgrelid WHERE NOT t.tgisinternal
+UNION ALL SELECT 'trigger ' || pg_get_triggerdef(t.oid) || ' enabled=' || t.tgenabled::text FROM pg_trigger t JOIN ours ON ours.oid = t.tgrelid WHERE NOT t.tgisinternal
 UNION ALL SELECT format('type %I.%I kind=%s base=%s values=%s', n.nspname, t.typname, t.typtype, t.typbasetype::regtype, (SELECT array_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
           FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'tidegate') AND t.typtype IN ('d', 'e')
-UNION ALL SELECT 'view ' || oid::regclass || ' ' || pg_get_viewdef(oid) FROM ours WHERE relkind IN ('v', 'm')
+UNION ALL SELECT 'view ' || oid::regclass::text || ' ' || pg_get_viewdef(oid) FROM ours WHERE relkind IN ('v', 'm')
 ORDER BY 1
 """
 
