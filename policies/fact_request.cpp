@@ -82,8 +82,18 @@ class gatherer {
     for (const auto& source : statement.sources) relation(source);
   }
   void of(const sql::create_view& statement) { relation(statement.relation); }
-  void of(const sql::rename& statement) { relation(statement.relation); }
-  void of(const sql::set_schema& statement) { relation(statement.object); }
+  void of(const sql::rename& statement) {
+    if (is_type(statement.relation_kind))
+      type(named_type(statement.relation));
+    else
+      relation(statement.relation);
+  }
+  void of(const sql::set_schema& statement) {
+    if (is_type(statement.kind))
+      type(named_type(statement.object));
+    else
+      relation(statement.object);
+  }
 
   void of(const sql::drop& statement) {
     using enum sql::object_kind;
@@ -132,10 +142,17 @@ class gatherer {
     if (statement.constraint) constraint(*statement.constraint);
   }
 
+  void of(const sql::alter_enum& statement) { type(named_type(statement.type)); }
+
   void of(const sql::copy& statement) {
     if (statement.body) of(*statement.body);
   }
+  void of(const sql::create_function&) { request_.session = true; }
+  void of(const sql::create_enum&) { request_.session = true; }
   void of(const sql::other_statement& statement) {
+    if (statement.node == "CreateSeqStmt" || statement.node == "CreateDomainStmt" ||
+        statement.node == "CompositeTypeStmt" || statement.node == "CreateRangeStmt")
+      request_.session = true;
     if (statement.node != "AlterSeqStmt") return;
     for (const auto& each : statement.relations) relation(each);
   }
@@ -151,6 +168,10 @@ class gatherer {
   template <class List, class Item, class Same>
   static void add(List& list, const Item& item, Same same) {
     if (std::none_of(list.begin(), list.end(), same)) list.push_back(item);
+  }
+
+  static bool is_type(sql::object_kind kind) {
+    return kind == sql::object_kind::type || kind == sql::object_kind::domain;
   }
 
   static sql::type_name named_type(const sql::qualified_name& name) {

@@ -14,7 +14,9 @@ struct fact_request {
   std::vector<sql::type_name> types;
   std::vector<sql::function_call> functions;
 
-  bool empty() const { return relations.empty() && types.empty() && functions.empty(); }
+  bool session = false;  // its search_path: where something without a schema is made
+
+  bool empty() const { return relations.empty() && types.empty() && functions.empty() && !session; }
 };
 
 fact_request facts_needed(const sql::statement& statement);

@@ -10,6 +10,7 @@
 #include "proxy/admission.hpp"
 #include "proxy/audit/audit_log.hpp"
 #include "proxy/control/control_plane.hpp"
+#include "proxy/control/ledger_writer.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/new_relations.hpp"
 #include "proxy/gateway_console.hpp"
@@ -57,6 +58,9 @@ constexpr std::size_t slow_threads = 2;
 
 // Each takes a connection to its database.
 constexpr std::size_t most_gates_shared = 64;
+
+// At the end, for what the ledger has not written yet.
+constexpr std::chrono::seconds patience_with_ledger{2};
 
 std::array<std::byte, 32> random_key() {
   std::array<std::byte, 32> key{};
@@ -106,6 +110,7 @@ class gateway::impl {
         registry_(std::string(version)),
         audit_(settings_->audit, registry_.process()),
         control_({}, hooks()),
+        ledger_(control_, registry_.process()),
         cancels_(pool::identity_of(settings_->peers)),
         shared_{.settings = {},
                 .control = control_,
@@ -113,6 +118,7 @@ class gateway::impl {
                 .new_relations = new_relations_,
                 .cancels = cancels_,
                 .audit = audit_,
+                .ledger = ledger_,
                 .metrics = registry_,
                 .admin = console_state_},
         slow_work_(slow_threads),
@@ -473,6 +479,7 @@ class gateway::impl {
     if (http_server_) http_server_->stop();
     http_.stop();
     if (http_thread_.joinable()) http_thread_.join();
+    ledger_.flush(patience_with_ledger);
     control_.stop();
     slow_work_.join();
     audit_.flush();
@@ -485,6 +492,7 @@ class gateway::impl {
   metrics::registry registry_;
   audit::audit_log audit_;
   control::control_plane control_;
+  control::ledger_writer ledger_;
   core::gate gate_;
   admin::console_state console_state_{gate_};
   core::new_relations new_relations_;

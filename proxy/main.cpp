@@ -7,6 +7,7 @@
 #include "proxy/cli/import.hpp"
 #include "proxy/cli/plan.hpp"
 #include "proxy/cli/serve.hpp"
+#include "proxy/cli/undo.hpp"
 #include "proxy/version.hpp"
 
 #include <cstdlib>
@@ -52,6 +53,11 @@ int main(int argc, char** argv) {
   plan->add_option("--config", planned.config, "configuration whose policies apply");
   plan->add_option("sql", planned.sql, "one statement")->required();
 
+  tidegate::cli::undo_options undone;
+  CLI::App* undo = app.add_subcommand("undo", "print what takes a schema change of the ledger back");
+  undo->add_option("--database", undone.database, "URI of the database")->required();
+  undo->add_option("id", undone.id, "of the change; without it the newest are listed");
+
   std::string explained;
   CLI::App* explain = app.add_subcommand("explain", "tell what a rule is about and what to do instead");
   explain->add_option("rule", explained, "a rule's id; without it all rules are listed");
@@ -76,6 +82,7 @@ int main(int argc, char** argv) {
   }
   if (*check) return tidegate::cli::run_check(checked, std::cin, std::cout, std::cerr);
   if (*plan) return tidegate::cli::run_plan(planned, std::cout, std::cerr);
+  if (*undo) return tidegate::cli::run_undo(undone, std::cout, std::cerr);
   if (*explain) return tidegate::cli::run_explain(explained, std::cout, std::cerr);
   if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
   if (*import) return tidegate::cli::run_import(brought, std::cout, std::cerr);

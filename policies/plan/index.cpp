@@ -23,13 +23,6 @@ std::string behind_table(const rule_input& input, const sql::create_index& creat
   return std::string(tokens.range(at, tokens.size()).in(input.text));
 }
 
-// ChooseIndexNameAddition(): the columns in the name that PostgreSQL chooses.
-std::string columns_in_name(const sql::create_index& create) {
-  std::string text;
-  for (const auto& column : create.column_names) text += (text.empty() ? "" : "_") + column;
-  return text;
-}
-
 std::string attached(const relation_facts& partition, const std::string& index) {
   return "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h JOIN pg_catalog.pg_class AS c ON c.oid = "
          "h.inhrelid JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid WHERE i.indrelid = " +
@@ -54,6 +47,13 @@ std::string index_of(const relation_facts& table, const std::string& name) {
 }
 
 }  // namespace
+
+// ChooseIndexNameAddition() of PostgreSQL.
+std::string columns_in_name(const sql::create_index& create) {
+  std::string text;
+  for (const auto& column : create.column_names) text += (text.empty() ? "" : "_") + column;
+  return text;
+}
 
 std::vector<plan_step> plan_concurrent_index(const rule_input& input, sql::position position) {
   if (position < 0) throw not_planned("CONCURRENTLY can't be put into it");

@@ -4,9 +4,13 @@
 #include "policies/plan/plan.hpp"
 #include "policies/rule.hpp"
 
+#include <string>
 #include <vector>
 
 namespace tidegate::policies {
+
+// The columns in the name that PostgreSQL chooses for an index, joined by "_".
+std::string columns_in_name(const sql::create_index& create);
 
 // CREATE INDEX, DROP INDEX and REINDEX with CONCURRENTLY put in at `position`: one step. Throws not_planned.
 std::vector<plan_step> plan_concurrent_index(const rule_input& input, sql::position position);

@@ -213,6 +213,8 @@ class statement_reader {
       case verb::show:
         if (peek().kind != token_kind::word) return unexpected();
         out.name = lower(take().text);
+        if (out.name == "ledger" && (peek().kind == token_kind::word || peek().kind == token_kind::name))
+          out.value = take().text;
         return std::nullopt;
       case verb::kill_client:
         if (peek().kind != token_kind::word && peek().kind != token_kind::text)

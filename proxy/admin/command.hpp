@@ -13,7 +13,7 @@
 namespace tidegate::admin {
 
 enum class verb : std::uint8_t {
-  show,         // name: the topic
+  show,         // name: the topic; value: of SHOW LEDGER a database, empty: all
   pause,        // name: a database; empty: all
   resume,       // likewise
   disable,      // name: a database

@@ -9,9 +9,14 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -47,6 +52,11 @@ constexpr auto ignored_settings = std::to_array<std::string_view>(
 // PAUSE gives up after this when there is no timeouts.query_wait.
 constexpr std::chrono::hours longest_pause{1};
 
+// SHOW LEDGER asks so many databases at most, for so many rows each, and waits no longer.
+constexpr std::size_t most_ledgers = 16;
+constexpr std::size_t most_ledger_rows = 50;
+constexpr std::chrono::seconds patience_with_ledgers{5};
+
 report problem(std::string_view state, std::string message, std::string detail = {}, std::string hint = {}) {
   return {.sqlstate = std::string(state),
           .message = std::move(message),
@@ -72,6 +82,28 @@ const std::pair<std::string_view, std::string_view>* find_server_setting(std::st
   const auto found =
       std::ranges::find(server_settings, name, &std::pair<std::string_view, std::string_view>::first);
   return found == server_settings.end() ? nullptr : &*found;
+}
+
+// What the ledgers answer, each when it can. All on the console's thread.
+struct ledger_answers {
+  std::vector<ledger_line> lines;
+  std::set<std::string> missing;
+  std::vector<std::pair<std::string, control::sql_error>> failed;
+  std::weak_ptr<asio::steady_timer> waiting;
+};
+
+asio::awaitable<void> ask_ledger(control::control_plane& plane, control::control_target target,
+                                 std::string database, std::shared_ptr<ledger_answers> into) {
+  const auto source = plane.querier_for(std::move(target));
+  auto rows = co_await control::read_ledger(*source, most_ledger_rows);
+  if (rows) {
+    for (auto& row : *rows) into->lines.push_back({database, std::move(row)});
+  } else {
+    into->failed.emplace_back(database, rows.error());
+  }
+  into->missing.erase(database);
+  if (!into->missing.empty()) co_return;
+  if (const auto timer = into->waiting.lock()) timer->cancel();
 }
 
 bool is_among(const std::vector<std::string>& names, const std::string& name) {
@@ -125,7 +157,10 @@ asio::awaitable<command_result> console_commands::run(command c) {
 asio::awaitable<command_result> console_commands::carry_out(const command& c) {
   command_result result;
   database_switches& switches = shared_.admin.switches;
-  if (auto wrong = unknown_database(c.what == verb::set || only_looks(c) ? std::string() : c.name)) {
+  const std::string database = c.what == verb::show                   ? c.value
+                               : c.what == verb::set || only_looks(c) ? std::string()
+                                                                      : c.name;
+  if (auto wrong = unknown_database(database)) {
     result.error = std::move(wrong);
     co_return result;
   }
@@ -214,8 +249,45 @@ asio::awaitable<command_result> console_commands::show(const command& c) {
   if (!complete)
     result.notices.push_back(
         problem("01000", "a thread did not answer in time: its clients are missing here"));
+  if (shown->name == "ledger") co_await gather_ledgers(c.value, all, result.notices);
   result.table = shown->make(all);
   co_return result;
+}
+
+// Of one database, or of those that are configured by name or have had clients.
+asio::awaitable<void> console_commands::gather_ledgers(const std::string& only, overview& into,
+                                                       std::vector<report>& notices) {
+  std::set<std::string> names;
+  if (!only.empty()) {
+    names.insert(only);
+  } else {
+    for (const auto& entry : into.settings->databases)
+      if (entry.name != "*") names.insert(entry.name);
+    for (const auto& client : into.sessions.clients) names.insert(client.database);
+    for (const auto& each : into.stats) names.insert(each.total.database);
+  }
+  const auto executor = co_await asio::this_coro::executor;
+  const auto timer = std::make_shared<asio::steady_timer>(executor, patience_with_ledgers);
+  const auto found = std::make_shared<ledger_answers>();
+  found->waiting = timer;
+  std::vector<std::pair<std::string, control::control_target>> targets;
+  for (const std::string& name : names) {
+    const config::database_settings* entry = config::find_database(*into.settings, name);
+    if (entry == nullptr || config::is_console(*into.settings, name)) continue;
+    auto target = control::control_target_of(*entry, name);
+    if (target && targets.size() < most_ledgers) targets.emplace_back(name, std::move(*target));
+  }
+  for (const auto& [name, target] : targets) found->missing.insert(name);
+  for (auto& [name, target] : targets)
+    asio::co_spawn(executor, ask_ledger(shared_.control, std::move(target), name, found), asio::detached);
+  boost::system::error_code ignored;
+  if (!targets.empty()) co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  into.ledger = std::exchange(found->lines, {});
+  for (const auto& [name, error] : found->failed)
+    if (!only.empty() || error.sqlstate != sqlstate::object_not_in_prerequisite_state)
+      notices.push_back(problem("01000", "the ledger of " + name + " can't be read: " + error.message));
+  for (const std::string& name : found->missing)
+    notices.push_back(problem("01000", "the ledger of " + name + " did not come in time"));
 }
 
 asio::awaitable<bool> console_commands::gather(overview& into) {

@@ -59,6 +59,8 @@ class console_commands {
   boost::asio::awaitable<outcome> end_sessions(const std::string& database, bool at_rest);
   boost::asio::awaitable<std::optional<unsigned>> count_busy(const std::string& database);
   boost::asio::awaitable<bool> gather(overview& into);
+  boost::asio::awaitable<void> gather_ledgers(const std::string& only, overview& into,
+                                              std::vector<session::report>& notices);
   outcome unknown_database(const std::string& database) const;
   std::string select(const command& c) const;
   void tell(const command& c, const command_result& result,

@@ -168,6 +168,23 @@ constexpr auto ddl_columns = std::to_array<column>({
     {"statement"},
     {"blockers"},
 });
+constexpr auto ledger_columns = std::to_array<column>({
+    {"database"},
+    {"id", int8},
+    {"time"},
+    {"duration"},
+    {"outcome"},
+    {"user"},
+    {"role"},
+    {"application_name"},
+    {"client"},
+    {"action"},
+    {"findings"},
+    {"plan", int8},
+    {"locks"},
+    {"statement"},
+    {"undo"},
+});
 constexpr auto pins_columns = std::to_array<column>({
     {"client", int8},
     {"database"},
@@ -216,6 +233,9 @@ constexpr auto all_topics = std::to_array<topic>({
     {"state", state_columns, make_state, "whether the gateway is paused or draining"},
     {"rules", rules_columns, make_rules, "what the present policy says to each rule"},
     {"findings", findings_columns, make_findings, "the last findings, newest first"},
+    {"ledger", ledger_columns, make_ledger,
+     "schema changes of every database, newest first, and what takes them back; SHOW LEDGER database: of "
+     "one"},
     {"ddl", ddl_columns, make_ddl, "guarded schema changes that run or wait, and who is in their way"},
 });
 

@@ -9,6 +9,7 @@
 #include "proxy/admin/snapshot.hpp"
 #include "proxy/admin/stats_history.hpp"
 #include "proxy/admin/table.hpp"
+#include "proxy/control/ddl_ledger.hpp"
 #include "proxy/core/shared_statements.hpp"
 #include "proxy/metrics/process_usage.hpp"
 
@@ -21,6 +22,11 @@
 
 namespace tidegate::admin {
 
+struct ledger_line {
+  std::string database;
+  control::ledger_row row;
+};
+
 // Everything a table can be made of, gathered before.
 struct overview {
   std::shared_ptr<const config::settings> settings;
@@ -28,6 +34,7 @@ struct overview {
   std::vector<database_stats> stats;
   std::vector<recent_finding> findings;
   std::vector<ddl_row> ddl;
+  std::vector<ledger_line> ledger;                                  // of SHOW LEDGER only
   std::vector<core::statement_registry::statement_row> statements;  // that transaction pools share
   metrics::process_usage usage;
   std::function<bool(std::string_view database)> is_paused, is_disabled;
@@ -64,6 +71,7 @@ rows make_config(const overview& all);  // topics_policy.cpp
 rows make_rules(const overview& all);
 rows make_findings(const overview& all);
 rows make_ddl(const overview& all);
+rows make_ledger(const overview& all);
 
 // "2024-05-06 07:08:09 UTC", as PgBouncer writes times; none for the epoch.
 std::optional<std::string> time_text(wall_clock::time_point at);

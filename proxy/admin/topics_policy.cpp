@@ -1,4 +1,4 @@
-// SHOW CONFIG, RULES, FINDINGS, DDL.
+// SHOW CONFIG, RULES, FINDINGS, DDL, LEDGER.
 
 #include "config/words.hpp"
 #include "policies/policy_scope.hpp"
@@ -64,6 +64,18 @@ rows make_ddl(const overview& all) {
     out.push_back(make_row(number(d.client), d.database, d.user, d.application, number(d.backend_pid),
                            std::string(d.step), number(d.attempts), number(waited.count() / 1'000'000),
                            number(waited.count() % 1'000'000), d.statement, d.blockers));
+  }
+  return out;
+}
+
+rows make_ledger(const overview& all) {
+  rows out;
+  for (const auto& [database, r] : all.ledger) {
+    std::optional<std::string> plan;
+    if (r.plan != 0) plan = number(r.plan);
+    out.push_back(make_row(database, number(r.id), r.begun, r.duration, r.outcome, r.login, r.role,
+                           r.application, r.client, r.action, r.findings, plan, r.locks, r.statement,
+                           r.undo.empty() ? "-- none: " + r.why_not : r.undo));
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "proxy/control/plan_ledger.hpp"
 
+#include "proxy/control/gateway_schema.hpp"
+
 #include <utility>
 
 namespace tidegate::control {
@@ -7,24 +9,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// What is in the tables is run with the client's rights and asked with the control role's: they count only
-// when nobody else can have written it. Somebody with CREATE on the database may have made the schema first.
-constexpr std::string_view standing = R"sql(
-WITH me AS (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user),
- s AS (SELECT n.oid, n.nspowner = (SELECT oid FROM me) AND n.nspacl IS NULL AS ours
-         FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'tidegate'),
- t AS (SELECT c.relkind = 'r' AND c.relowner = (SELECT oid FROM me) AND c.relacl IS NULL AS ours
-         FROM pg_catalog.pg_class AS c JOIN s ON s.oid = c.relnamespace WHERE c.relname IN ('plan', 'step'))
-SELECT CASE WHEN NOT EXISTS (SELECT FROM s) THEN 'absent'
-            WHEN NOT (SELECT ours FROM s) OR EXISTS (SELECT FROM t WHERE NOT ours) THEN 'foreign'
-            WHEN (SELECT pg_catalog.count(*) FROM t) = 2 THEN 'ours' ELSE 'absent' END)sql";
-
-// CREATE … IF NOT EXISTS of two gateways at once may fail with 23505; whoever came second finds them made.
-constexpr std::string_view make_tables = R"sql(
-DO $tidegate$
-BEGIN
-  PERFORM pg_catalog.pg_advisory_xact_lock(1953064037, 0);
-  CREATE SCHEMA IF NOT EXISTS tidegate;
+constexpr std::string_view definitions = R"sql(
   CREATE TABLE IF NOT EXISTS tidegate.plan (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     relation oid NOT NULL,
@@ -48,9 +33,7 @@ BEGIN
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'done', 'undone')),
     begun timestamptz,
     ended timestamptz,
-    PRIMARY KEY (plan, number));
-END
-$tidegate$)sql";
+    PRIMARY KEY (plan, number));)sql";
 
 constexpr std::string_view find = R"sql(
 SELECT p.id,
@@ -83,52 +66,18 @@ constexpr std::string_view mark_plan =
     "UPDATE tidegate.plan SET state = $2, changed = pg_catalog.clock_timestamp() WHERE id = "
     "$1::pg_catalog.int8";
 
-asio::awaitable<outcome<query_result>> ask(querier& source, std::string_view sql,
-                                           std::vector<text_cell> parameters) {
-  std::vector<command> commands;
-  commands.push_back({std::string(sql), std::move(parameters)});
-  auto outcomes = co_await source.run(std::move(commands));
-  co_return std::move(outcomes.front());
-}
-
-asio::awaitable<outcome<query_result>> ask(querier& source, std::string_view sql) {
-  std::vector<text_cell> none;
-  co_return co_await ask(source, sql, std::move(none));
-}
-
-// Control connections are read-only but for this: the three run in order on one of them.
-asio::awaitable<outcome<query_result>> write(querier& source, std::string_view sql,
-                                             std::vector<text_cell> parameters) {
-  std::vector<command> commands;
-  commands.push_back({"SET default_transaction_read_only = off"});
-  commands.push_back({std::string(sql), std::move(parameters)});
-  commands.push_back({"SET default_transaction_read_only = on"});
-  auto outcomes = co_await source.run(std::move(commands));
-  co_return std::move(outcomes.at(1));
-}
-
-// An array literal of any texts.
-std::string array_of(const std::vector<std::string>& texts) {
-  std::string out = "{";
-  for (const auto& text : texts) {
-    out += out.size() == 1 ? "\"" : ",\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    out += '"';
-  }
-  return out + "}";
+std::vector<std::string> tables() {
+  return {"plan", "step"};
 }
 
 }  // namespace
 
 asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
     querier& source, std::uint32_t relation, const std::string& statement) {
-  const auto there = co_await ask(source, standing);
+  std::vector<std::string> needed = tables();
+  const auto there = co_await find_standing(source, std::move(needed));
   if (!there) co_return there.error();
-  if (there->rows.empty() || text(there->rows.front(), 0) != "ours")
-    co_return std::optional<interrupted_plan>{};
+  if (*there != standing::ours) co_return std::optional<interrupted_plan>{};
   std::vector<text_cell> parameters{std::to_string(relation), statement};
   const auto found = co_await ask(source, find, std::move(parameters));
   if (!found) co_return found.error();
@@ -148,17 +97,10 @@ asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
 
 asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const policies::plan& plan,
                                                    const plan_owner& owner) {
-  const auto there = co_await ask(source, standing);
-  if (!there) co_return there.error();
-  const std::string found = there->rows.empty() ? std::string() : text(there->rows.front(), 0);
-  if (found == "foreign")
-    co_return sql_error("55000",
-                        "schema tidegate, or a table in it, belongs to another role or is open to others");
-  if (found == "absent") {
-    std::vector<text_cell> none;
-    const auto made = co_await write(source, make_tables, std::move(none));
-    if (!made) co_return made.error();
-  }
+  std::string with(definitions);
+  std::vector<std::string> needed = tables();
+  const auto ready = co_await make_ready(source, std::move(needed), std::move(with));
+  if (!ready) co_return ready.error();
   std::vector<std::string> kinds, sql, done, undo, not_null;
   for (const auto& step : plan.steps) {
     kinds.emplace_back(name(step.kind));
@@ -173,11 +115,11 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
                                     owner.role,
                                     owner.application,
                                     std::to_string(owner.backend_pid),
-                                    array_of(kinds),
-                                    array_of(sql),
-                                    array_of(done),
-                                    array_of(undo),
-                                    array_of(not_null)};
+                                    text_array(kinds),
+                                    text_array(sql),
+                                    text_array(done),
+                                    text_array(undo),
+                                    text_array(not_null)};
   const auto made = co_await write(source, insert, std::move(parameters));
   if (!made) co_return made.error();
   co_return made->rows.empty() ? 0 : number<std::int64_t>(made->rows.front(), 0).value_or(0);

@@ -1,8 +1,7 @@
 #pragma once
 // What a plan has done so far, in schema `tidegate` of its own database: tidegate.plan has a row for each,
 // and tidegate.step one for each step. Written on a control connection, so that it outlives client and
-// gateway; whoever runs the same statement again finds where it stopped. The tables are made on first use,
-// which needs CREATE on the database.
+// gateway; whoever runs the same statement again finds where it stopped (gateway_schema.hpp).
 
 #include "policies/plan/plan.hpp"
 #include "policies/plan/restore.hpp"

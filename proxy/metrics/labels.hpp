@@ -180,6 +180,16 @@ template <>
 inline constexpr auto words_of<audit_failure> = std::to_array<std::string_view>({"queue_full",
                                                                                  "write_failed"});
 
+// Rows of the ledger that were not written.
+enum class ledger_failure : std::uint8_t {
+  queue_full,
+  refused,      // by the server: no right, a schema of somebody else's
+  unreachable,  // the database, when the gateway ended
+};
+template <>
+inline constexpr auto words_of<ledger_failure> = std::to_array<std::string_view>({"queue_full", "refused",
+                                                                                  "unreachable"});
+
 enum class reload_result : std::uint8_t { succeeded, failed };
 template <>
 inline constexpr auto words_of<reload_result> = std::to_array<std::string_view>({"succeeded", "failed"});

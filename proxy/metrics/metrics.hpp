@@ -78,6 +78,8 @@ struct metric_description {
   X(catalog_fact_age_seconds,          histogram, "",                       "Age of the cached facts that a decision used.") \
   X(audit_records_total,               counter,   "",                       "Records written to the audit log.") \
   X(audit_failures_total,              counter,   "reason",                 "Audit records lost.") \
+  X(ledger_records_total,              counter,   "",                       "Rows written to the ledgers of the databases.") \
+  X(ledger_failures_total,             counter,   "reason",                 "Rows of a ledger lost.") \
   X(config_reloads_total,              counter,   "result",                 "Reloads of the configuration.") \
   X(config_last_reload_timestamp_seconds, gauge,  "",                       "When the settings in use were loaded, in seconds since 1970.") \
   X(labels_folded_total,               counter,   "",                       "Logins counted under the label other, since there were too many names.")

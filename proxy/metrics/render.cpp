@@ -234,6 +234,8 @@ void add_process_families(family_set& out, const process_metrics& process) {
   timed(metric::catalog_fact_age_seconds, process.catalog_fact_age_seconds);
   out.value(metric::audit_records_total, {}, static_cast<double>(process.audit_records.value()));
   labelled(metric::audit_failures_total, process.audit_failures);
+  out.value(metric::ledger_records_total, {}, static_cast<double>(process.ledger_records.value()));
+  labelled(metric::ledger_failures_total, process.ledger_failures);
   labelled(metric::config_reloads_total, process.config_reloads);
   out.value(metric::config_last_reload_timestamp_seconds, {},
             static_cast<double>(process.config_last_reload_timestamp.load(std::memory_order_relaxed)));

@@ -135,6 +135,8 @@ struct process_metrics {
   histogram<latency_bounds, shared_counter> catalog_fact_age_seconds;
   shared_counter audit_records;
   by<shared_counter, audit_failure> audit_failures;
+  shared_counter ledger_records;
+  by<shared_counter, ledger_failure> ledger_failures;
   by<shared_counter, reload_result> config_reloads;
   std::atomic<std::int64_t> config_last_reload_timestamp{0};  // seconds since 1970
   std::atomic<bool> is_draining{false};

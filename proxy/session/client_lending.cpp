@@ -195,8 +195,8 @@ void client_session::give_back_if_free() {
   const core::pipeline& pipeline = core_.pipeline();
   if (!server_ || ended_ || phase_ != phase::relaying || !pipeline.at_rest() || pipeline.terminated() ||
       pipeline.desynchronised() || core_.inside_client_message() || core_.inside_server_message() ||
-      !server_pending_.empty() || !owed_.empty() || waits_for_answers_ || server_read_ended_ ||
-      client_read_ended_ || server_->channel.unsent() != 0 || server_->channel.broken())
+      !server_pending_.empty() || owes() || waits_for_answers_ || server_read_ended_ || client_read_ended_ ||
+      server_->channel.unsent() != 0 || server_->channel.broken())
     return;
   // The server could not be asked: not again before the client's next transaction, or the next tick.
   if (lent_->pinned.has(pin::unknown) && lent_->asked_at == transactions_) return;

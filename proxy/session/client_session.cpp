@@ -129,12 +129,36 @@ void client_session::run_dialogue(std::function<boost::asio::awaitable<void>(ser
 }
 
 void client_session::run_owed() {
-  if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
+  if (!owes() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
       core_.inside_client_message())
     return;
-  run_dialogue([sql = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
-    co_await server.run_sql(dialogue_end::sync, sql);
-  });
+  if (owed_.empty() && !memory_->trail.marked()) {
+    tell_ledger(memory_->trail.settle(std::nullopt, errors_seen_));
+    return;
+  }
+  run_dialogue(
+      [this, sql = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
+        if (!sql.empty() && !co_await server.run_sql(dialogue_end::sync, sql)) co_return;
+        co_await settle_trail(server);
+      });
+}
+
+// The transaction has ended: what of its schema changes stands, its mark tells.
+boost::asio::awaitable<void> client_session::settle_trail(server_dialogue& server) {
+  if (!memory_ || memory_->trail.empty()) co_return;
+  std::optional<std::string> marks;
+  if (memory_->trail.marked()) {
+    const auto read =
+        co_await server.run_sql(dialogue_end::sync, ddl_trail::read_marks(), ddl_trail::clear_marks());
+    if (!read) co_return;
+    if (read->ok() && !read->rows.empty() && !read->rows.front().empty())
+      marks = control::text(read->rows.front().front(), 0);
+  }
+  tell_ledger(memory_->trail.settle(marks, errors_seen_));
+}
+
+void client_session::tell_ledger(std::vector<control::ddl_entry> changes) {
+  for (control::ddl_entry& change : changes) on_.shared.ledger.record(*control_, std::move(change));
 }
 
 void client_session::relay_early_bytes() {
@@ -527,7 +551,7 @@ void client_session::from_server(core::byte_view bytes) {
     relay_pending();
     if (client_read_ended_ && !ended_) client_has_ended();
   }
-  if (!owed_.empty()) run_owed();
+  if (owes()) run_owed();
   if (lent_ && core_.pipeline().at_rest()) give_back_if_free();
   update_reading();
 }
@@ -596,6 +620,13 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
   metrics_.user->clients[counted_as_].sub();
   metrics_.database->client_disconnections[why].add();
   if (cancel_) cancel_.clear_target();
+  if (memory_ && !memory_->trail.empty()) {
+    // What was open is rolled back; what was on its way nobody can tell.
+    const core::pipeline& pipeline = core_.pipeline();
+    const bool open = pipeline.status() != core::transaction_status::idle || pipeline.unsynced();
+    auto changes = memory_->trail.abandon();
+    if (!pipeline.answered() || !open) tell_ledger(std::move(changes));
+  }
   wake();
   // Not now: the poller may be inside a call of ours.
   boost::asio::post(on_.context, [self = shared_from_this()] {

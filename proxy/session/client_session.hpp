@@ -176,7 +176,10 @@ class client_session final : public std::enable_shared_from_this<client_session>
 
   void bound_startup_settings();
   void relay_early_bytes();
+  bool owes() const { return !owed_.empty() || (memory_ && !memory_->trail.empty()); }
   void run_owed();
+  boost::asio::awaitable<void> settle_trail(server_dialogue& server);
+  void tell_ledger(std::vector<control::ddl_entry> changes);
   void client_has_ended();
   void server_has_ended();
   bool tell_last_word();

@@ -5,6 +5,7 @@
 #include "proxy/admin/console_state.hpp"
 #include "proxy/audit/audit_log.hpp"
 #include "proxy/control/control_plane.hpp"
+#include "proxy/control/ledger_writer.hpp"
 #include "proxy/core/gate.hpp"
 #include "proxy/core/new_relations.hpp"
 #include "proxy/core/schema_epochs.hpp"
@@ -35,6 +36,7 @@ struct shared_services {
   core::new_relations& new_relations;
   pool::cancel_registry& cancels;
   audit::audit_log& audit;
+  control::ledger_writer& ledger;
   metrics::registry& metrics;
   admin::console_state& admin;
   core::statement_registry statements{};  // of transaction pools

@@ -201,11 +201,13 @@ boost::asio::awaitable<void> interception::handle() {
       .add();
   follow_executes();
   if (parsed_.error) co_return co_await unparsable();
+  if (!co_await mark_changes()) co_return;
   if (!co_await read_facts()) co_return;
   co_await decide();
   if (session_.ended()) co_return;
   co_await carry_out();
   co_await tell_audit();
+  tell_ledger();
 }
 
 // How the server reads what the client sends now. False: the client was answered, or the session has ended.
@@ -603,9 +605,9 @@ boost::asio::awaitable<void> interception::decide() {
     const auto commented = commented_texts(prepared, inner.statements);
     for (std::size_t i = 0; i < inner.statements.size(); ++i) {
       const sql::statement& s = inner.statements[i];
+      const policies::rule_input input{s, prepared, facts_.snapshot, who, history_, commented[i]};
       decisions_.push_back({&s, text_of_statement(prepared, s.range), commented[i],
-                            policies::decide({s, prepared, facts_.snapshot, who, history_, commented[i]},
-                                             settings_->policies.policy)});
+                            policies::decide(input, settings_->policies.policy), undo_of(input)});
       for (policies::finding& f : decisions_.back().decision.reported)
         f.at = -1;  // positions in a text the client did not send now
     }
@@ -617,9 +619,9 @@ boost::asio::awaitable<void> interception::decide() {
       if (session_.ended()) co_return;
     }
     const sql::statement& s = parsed_.statements[i];
+    const policies::rule_input input{s, text, facts_.snapshot, who, history_, commented[i]};
     decisions_.push_back({&s, text_of_statement(text, s.range), commented[i],
-                          policies::decide({s, text, facts_.snapshot, who, history_, commented[i]},
-                                           settings_->policies.policy)});
+                          policies::decide(input, settings_->policies.policy), undo_of(input)});
     history_.add(s, existed(s), facts_.snapshot);
     if (const auto* t = s.as<sql::transaction>()) {
       if (t->action == sql::transaction_action::begin) who.in_transaction = true;
@@ -732,7 +734,6 @@ boost::asio::awaitable<void> interception::bound_settings() {
   if (brought_back) action_ = audit::action_taken::clamped;
 }
 
-// What the rest of the transaction, and of other statements, is judged by.
 // In a way that may concern what others have prepared.
 bool interception::changes_schema() const {
   return std::any_of(decisions_.begin(), decisions_.end(), [this](const decided& d) {
@@ -740,6 +741,7 @@ bool interception::changes_schema() const {
   });
 }
 
+// What the rest of the transaction, and of other statements, is judged by.
 void interception::remember(bool succeeded) {
   if (session_.ended()) return;
   if (succeeded) {

@@ -5,14 +5,17 @@
 //
 // interception.cpp comes to a decision and picks the way; interception_plan.cpp does so where the verdict is
 // a plan, interception_answers.cpp answers. The ways are guarded_ddl.cpp, concurrent_index.cpp,
-// planned_ddl.cpp and setting_bounds.cpp.
+// planned_ddl.cpp and setting_bounds.cpp. interception_ledger.cpp tells the ledger.
 
 #include "config/settings.hpp"
 #include "policies/engine.hpp"
+#include "policies/ledger/fate.hpp"
+#include "policies/ledger/inverse.hpp"
 #include "policies/sql/parse.hpp"
 #include "protocol/bytes.hpp"
 #include "proxy/audit/audit_record.hpp"
 #include "proxy/control/catalog_reader.hpp"
+#include "proxy/control/ddl_ledger.hpp"
 #include "proxy/session/server_dialogue.hpp"
 
 #include <chrono>
@@ -48,6 +51,7 @@ class interception {
     std::string_view text;
     std::string_view commented;  // its text with the comments around it
     policies::decision decision;
+    policies::inverse undo;  // of what the ledger records
   };
 
   bool is_execute() const { return static_cast<char>(message_[0]) == 'E'; }
@@ -103,6 +107,13 @@ class interception {
   boost::asio::awaitable<void> tell_audit();
   audit::audit_record new_record(std::string statement) const;
 
+  // interception_ledger.cpp
+  boost::asio::awaitable<bool> mark_changes();
+  policies::inverse undo_of(const policies::rule_input& input) const;
+  bool is_recorded(const decided& d) const;
+  control::ddl_entry ledger_entry(const decided& d) const;
+  void tell_ledger();
+
   report to_report(const policies::refusal& refusal) const;
 
   client_session& session_;
@@ -135,6 +146,12 @@ class interception {
   std::string sqlstate_;
   unsigned attempts_ = 0;
   std::chrono::microseconds lock_wait_{0};
+
+  // For the ledger.
+  std::uint64_t mark_ = 0;  // that was set before the statement ran; 0: none
+  std::int64_t plan_ = 0;   // in tidegate.plan
+  bool plan_stands_by_halves_ = false;
+  bool plan_was_resumed_ = false;
 };
 
 }  // namespace tidegate::session

@@ -106,6 +106,9 @@ boost::asio::awaitable<bool> planned_ddl::run() {
 }
 
 boost::asio::awaitable<void> planned_ddl::carry_out() {
+  of_.plan_ = id_;
+  of_.plan_was_resumed_ = interrupted_;
+  of_.plan_stands_by_halves_ = true;
   step_end end = step_end::done;
   std::size_t number = 0;
   for (; number < plan_.steps.size() && end == step_end::done; ++number) {
@@ -114,6 +117,7 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
   }
   switch (end) {
     case step_end::done:
+      of_.plan_stands_by_halves_ = false;
       co_await mark_plan("done");
       co_await unlock();
       if (!session_.ended()) co_await answer_done();
@@ -122,6 +126,7 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
       co_await take_back(number);
       if (session_.ended()) co_return;
       session_.schema_changed();  // there and back, perhaps
+      of_.plan_stands_by_halves_ = !not_taken_back_.empty();
       co_await mark_plan(not_taken_back_.empty() ? "failed" : "stopped");
       co_await unlock();
       report what = std::move(failure_);
@@ -141,6 +146,7 @@ boost::asio::awaitable<void> planned_ddl::carry_out() {
       co_await unlock();
       if (session_.client_gone()) co_return session_.end(end_reason::client_gone);
       session_.clear_cancel_request();
+      of_.plan_stands_by_halves_ = std::find(done_.begin(), done_.end(), true) != done_.end();
       report what = stopped_report();
       if (!session_.ended()) co_await answer_error(std::move(what));
       co_return;

@@ -3,6 +3,7 @@
 // suspicious have none.
 
 #include "policies/transaction_history.hpp"
+#include "proxy/session/ddl_trail.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -15,6 +16,7 @@ struct session_memory {
   std::uint64_t transaction = 0;          // client_session::transactions() when it was written
   // Since when this transaction has held a strong lock on a relation that others use.
   std::optional<std::chrono::steady_clock::time_point> holding_since;
+  ddl_trail trail;  // outlives the transaction until it is settled
 
   // Forgets what an earlier transaction did.
   void enter(std::uint64_t current) {

@@ -88,6 +88,7 @@ TEST(metrics_page, names_every_label_value) {
   check(words_of<cancel_result>);
   check(words_of<fact_failure>);
   check(words_of<audit_failure>);
+  check(words_of<ledger_failure>);
   check(words_of<reload_result>);
 }
 
