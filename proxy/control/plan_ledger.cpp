@@ -1,5 +1,7 @@
 #include "proxy/control/plan_ledger.hpp"
 
+#include "proxy/control/server_guard.hpp"
+
 #include <utility>
 
 namespace tidegate::control {
@@ -51,6 +53,11 @@ BEGIN
     PRIMARY KEY (plan, number));
 END
 $tidegate$)sql";
+
+// All of it: what the block runs is inside of it.
+constexpr std::string_view vouch_for_tables =
+    "SELECT pg_catalog.set_config('tidegate.vouch', tidegate_guard.token(pg_catalog.pg_backend_pid(), 'all', "
+    "pg_catalog.convert_to($1, 'UTF8')), false)";
 
 constexpr std::string_view find = R"sql(
 SELECT p.id,
@@ -107,6 +114,21 @@ asio::awaitable<outcome<query_result>> write(querier& source, std::string_view s
   co_return std::move(outcomes.at(1));
 }
 
+// Where a server guard is in force, it wants a vouch for DDL of the gateway's own as well.
+asio::awaitable<outcome<query_result>> make_ledger(querier& source) {
+  std::vector<command> commands;
+  commands.push_back({"SET default_transaction_read_only = off"});
+  const auto guard = co_await find_guard(source);
+  if (guard && *guard == guard_state::in_force)
+    commands.push_back({std::string(vouch_for_tables), {std::string(make_tables)}});
+  const std::size_t at = commands.size();
+  commands.push_back({std::string(make_tables)});
+  commands.push_back({"RESET tidegate.vouch"});
+  commands.push_back({"SET default_transaction_read_only = on"});
+  auto outcomes = co_await source.run(std::move(commands));
+  co_return std::move(outcomes.at(at));
+}
+
 // An array literal of any texts.
 std::string array_of(const std::vector<std::string>& texts) {
   std::string out = "{";
@@ -155,8 +177,7 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
     co_return sql_error("55000",
                         "schema tidegate, or a table in it, belongs to another role or is open to others");
   if (found == "absent") {
-    std::vector<text_cell> none;
-    const auto made = co_await write(source, make_tables, std::move(none));
+    const auto made = co_await make_ledger(source);
     if (!made) co_return made.error();
   }
   std::vector<std::string> kinds, sql, done, undo, not_null;

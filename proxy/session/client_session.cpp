@@ -132,8 +132,10 @@ void client_session::run_owed() {
   if (owed_.empty() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
       core_.inside_client_message())
     return;
-  run_dialogue([sql = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
-    co_await server.run_sql(dialogue_end::sync, sql);
+  run_dialogue([owed = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
+    std::vector<own_statement> statements;
+    for (const std::string& sql : owed) statements.push_back({sql});
+    co_await server.run(std::move(statements), dialogue_end::sync);
   });
 }
 
