@@ -4,6 +4,7 @@
 #include "proxy/cli/demo.hpp"
 #include "proxy/cli/doctor.hpp"
 #include "proxy/cli/explain.hpp"
+#include "proxy/cli/guard.hpp"
 #include "proxy/cli/import.hpp"
 #include "proxy/cli/plan.hpp"
 #include "proxy/cli/serve.hpp"
@@ -65,6 +66,18 @@ int main(int argc, char** argv) {
   CLI::App* doctor = app.add_subcommand("doctor", "check a configuration against its servers");
   doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
 
+  tidegate::cli::guard_command_options guarding;
+  CLI::App* guard = app.add_subcommand("guard", "the event trigger that refuses DDL which went round the gateway");
+  guard->require_subcommand(1);
+  CLI::App* guard_install = guard->add_subcommand("install", "make it, or make it anew");
+  CLI::App* guard_remove = guard->add_subcommand("remove", "take it away");
+  CLI::App* guard_status = guard->add_subcommand("status", "tell whether it is in force and as it was made");
+  for (CLI::App* each : {guard_install, guard_remove, guard_status})
+    each->add_option("--database", guarding.database, "URI of the database itself, as a superuser")->required();
+  guard_install->add_option("--control-role", guarding.control_roles, "the gateway's control.user, unless superuser");
+  guard_install->add_option("--allow-role", guarding.allowed_roles, "a role whose sessions pass without the gateway");
+  guard_install->add_option("--mode", guarding.mode, "enforce | observe: warn and refuse nothing");
+
   tidegate::cli::import_options brought;
   CLI::App* import = app.add_subcommand("import", "write a configuration of PgBouncer as one of Tidegate");
   import->add_option("--user-file", brought.user_file, "write a clean copy of auth_file here, and use it");
@@ -85,6 +98,12 @@ int main(int argc, char** argv) {
   if (*undo) return tidegate::cli::run_undo(undone, std::cout, std::cerr);
   if (*explain) return tidegate::cli::run_explain(explained, std::cout, std::cerr);
   if (*doctor) return tidegate::cli::run_doctor(config_file, std::cout, std::cerr);
+  if (*guard) {
+    const auto action = *guard_install  ? tidegate::cli::guard_action::install
+                        : *guard_remove ? tidegate::cli::guard_action::remove
+                                        : tidegate::cli::guard_action::status;
+    return tidegate::cli::run_guard(action, guarding, std::cout, std::cerr);
+  }
   if (*import) return tidegate::cli::run_import(brought, std::cout, std::cerr);
   if (*demo) {
     shown.coloured = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;

@@ -143,6 +143,37 @@ void advise_on_state(const control::server_examination& server, std::vector<advi
                     "DROP INDEX CONCURRENTLY " + index + "; and build it again if it is wanted"});
 }
 
+void advise_on_guard(const control::server_examination& server, std::vector<advice>& list) {
+  const std::string again =
+      "tidegate guard install --database URI --control-role " + ident(server.role) + " (docs/guard.md)";
+  switch (server.guard) {
+    case control::guard_state::absent:
+      list.push_back({severity::fine,
+                      "no server guard is installed: DDL inside functions, and of direct connections, is not looked at",
+                      ""});
+      break;
+    case control::guard_state::in_force:
+      list.push_back({severity::fine, "the server guard is installed: DDL that goes round the gateway is refused", ""});
+      break;
+    case control::guard_state::disabled:
+      list.push_back({severity::warning, "the server guard is installed, and its event triggers are disabled",
+                      "ALTER EVENT TRIGGER … ENABLE each, or tidegate guard remove"});
+      break;
+    case control::guard_state::closed:
+      list.push_back({severity::problem,
+                      "the server guard refuses DDL through this gateway: the control role " + ident(server.role) +
+                          " may not ask it for vouches",
+                      again});
+      break;
+    case control::guard_state::untrusted:
+      list.push_back({severity::problem,
+                      "the server guard refuses DDL through this gateway: its schema or its functions belong to "
+                      "another role than its event triggers, so that the gateway does not call them",
+                      again});
+      break;
+  }
+}
+
 void advise_on_connections(const control::server_examination& server, const config::database_settings& entry,
                            const config::settings& settings, std::vector<advice>& list) {
   const std::int64_t usable = server.max_connections - server.reserved_connections;
@@ -306,6 +337,7 @@ std::vector<advice> advise_on(const control::server_examination& server,
   advise_on_stored_settings(server, list);
   advise_on_connections(server, entry, settings, list);
   advise_on_state(server, list);
+  advise_on_guard(server, list);
   return list;
 }
 

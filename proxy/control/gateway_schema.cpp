@@ -1,5 +1,7 @@
 #include "proxy/control/gateway_schema.hpp"
 
+#include "proxy/control/server_guard.hpp"
+
 #include <iterator>
 #include <utility>
 
@@ -34,6 +36,24 @@ constexpr std::string_view behind_definitions = R"sql(
 END
 $tidegate$)sql";
 
+// All of it: what the block runs is inside of it.
+constexpr std::string_view vouch_for_definitions =
+    "SELECT pg_catalog.set_config('tidegate.vouch', tidegate_guard.token(pg_catalog.pg_backend_pid(), 'all', "
+    "pg_catalog.convert_to($1, 'UTF8')), false)";
+
+// Where a server guard is in force, it wants a vouch for DDL of the gateway's own as well.
+asio::awaitable<outcome<query_result>> define(querier& source, std::string text) {
+  std::vector<command> commands;
+  const auto guard = co_await find_guard(source);
+  if (guard && *guard == guard_state::in_force)
+    commands.push_back({std::string(vouch_for_definitions), {text}});
+  const std::size_t at = commands.size();
+  commands.push_back({std::move(text)});
+  commands.push_back({"RESET tidegate.vouch"});
+  auto outcomes = co_await write(source, std::move(commands));
+  co_return std::move(outcomes.at(at));
+}
+
 }  // namespace
 
 asio::awaitable<outcome<standing>> find_standing(querier& source, std::vector<std::string> tables) {
@@ -52,11 +72,10 @@ asio::awaitable<outcome<void>> make_ready(querier& source, std::vector<std::stri
     co_return sql_error("55000",
                         "schema tidegate, or a table in it, belongs to another role or is open to others");
   if (*there == standing::absent) {
-    std::vector<text_cell> none;
     std::string text(before_definitions);
     text += definitions;
     text += behind_definitions;
-    const auto made = co_await write(source, text, std::move(none));
+    const auto made = co_await define(source, std::move(text));
     if (!made) co_return made.error();
   }
   co_return outcome<void>(boost::system::in_place_value);

@@ -99,6 +99,9 @@ asio::awaitable<outcome<server_examination>> examine_server(querier& source) {
   for (const text_row& row : outcomes[3]->rows)
     server.invalid_indexes.push_back(
         sql::quote_name({.database = {}, .schema = text(row, 0), .name = text(row, 1)}));
+  const auto guard = co_await find_guard(source);
+  if (!guard) co_return guard.error();
+  server.guard = *guard;
   co_return server;
 }
 

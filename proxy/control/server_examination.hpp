@@ -3,6 +3,7 @@
 // gateway. SQL and decoding, for any querier; the judgement is in proxy/cli/doctor.
 
 #include "proxy/control/querier.hpp"
+#include "proxy/control/server_guard.hpp"
 
 #include <cstdint>
 #include <string>
@@ -38,6 +39,7 @@ struct server_examination {
   std::int64_t max_connections = 0, reserved_connections = 0;
   std::int64_t prepared_transactions = 0;  // open at this moment
   std::int64_t oldest_prepared_transaction_ms = 0;
+  guard_state guard = guard_state::absent;
   std::vector<stored_setting> stored;
   std::vector<std::string> invalid_indexes;  // "schema.name"; at most 50
 };

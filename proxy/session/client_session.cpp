@@ -137,8 +137,10 @@ void client_session::run_owed() {
     return;
   }
   run_dialogue(
-      [this, sql = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
-        if (!sql.empty() && !co_await server.run_sql(dialogue_end::sync, sql)) co_return;
+      [this, owed = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
+        std::vector<own_statement> statements;
+        for (const std::string& sql : owed) statements.push_back({sql});
+        if (!statements.empty() && !co_await server.run(std::move(statements), dialogue_end::sync)) co_return;
         co_await settle_trail(server);
       });
 }

@@ -131,7 +131,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   boost::asio::awaitable<void> cancel_server();
   // Runs a statement of ours once the client's transaction has ended: what was set before it began is put
   // back then.
-  void run_when_at_rest(std::string sql) { owed_ = std::move(sql); }
+  void run_when_at_rest(std::string sql) { owed_.push_back(std::move(sql)); }
   // The client's statement has changed the schema, or will when its transaction is committed.
   void schema_changed();
   // It will have, when the server says that no transaction is open any more.
@@ -242,8 +242,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
   char awaiting_type_ = 'Q';     // of the message that waits until the server has answered
-  bool schema_changes_ = false;  // once the transaction at hand has ended
-  std::string owed_;             // of run_when_at_rest; empty: nothing
+  bool schema_changes_ = false;    // once the transaction at hand has ended
+  std::vector<std::string> owed_;  // of run_when_at_rest
   std::uint64_t errors_seen_ = 0;
   std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next
   std::chrono::steady_clock::time_point last_activity_;

@@ -27,22 +27,26 @@ constexpr int most_attempts = 30;
 
 }  // namespace
 
-concurrent_build::concurrent_build(client_session& session, server_dialogue& server, subject what,
-                                   std::int64_t lock_timeout_ms)
-    : session_(session), server_(server), what_(std::move(what)), lock_timeout_ms_(lock_timeout_ms) {}
+concurrent_build::concurrent_build(client_session& session, server_dialogue& server, vouching& vouches,
+                                   subject what, std::int64_t lock_timeout_ms)
+    : session_(session),
+      server_(server),
+      vouches_(vouches),
+      what_(std::move(what)),
+      lock_timeout_ms_(lock_timeout_ms) {}
 
 boost::asio::awaitable<std::optional<unit_answer>> concurrent_build::run(std::string text) {
   const bool watched = what_.builds && what_.table_oid != 0;
-  const std::string previous = std::to_string(lock_timeout_ms_) + "ms";
   std::vector<control::index_state> before;
   if (watched) {
     before = co_await invalid_indexes();
     co_await remove_leftovers(before, false);
     if (session_.ended()) co_return std::nullopt;
   }
-  co_await set_lock_timeout("0");
   std::optional<unit_answer> built;
   for (int attempt = 1;; ++attempt) {
+    co_await prepare(text);
+    if (session_.ended()) co_return std::nullopt;
     built = co_await build(text);
     if (!built) co_return std::nullopt;
     if (watched && !built->error.empty()) co_await remove_leftovers(before, true);
@@ -57,7 +61,7 @@ boost::asio::awaitable<std::optional<unit_answer>> concurrent_build::run(std::st
   }
   if (watched && built->error.empty()) co_await check_result(before, *built);
   if (session_.ended()) co_return std::nullopt;
-  co_await set_lock_timeout(previous);
+  co_await put_settings_back();
   if (session_.ended()) co_return std::nullopt;
   co_return built;
 }
@@ -92,8 +96,20 @@ boost::asio::awaitable<bool> concurrent_build::rest() {
   co_return rested;
 }
 
-boost::asio::awaitable<void> concurrent_build::set_lock_timeout(const std::string& value) {
-  co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(value));
+boost::asio::awaitable<void> concurrent_build::prepare(const std::string& text) {
+  const std::string token = co_await vouches_.token_for(text, control::vouch_covers::all);
+  if (session_.ended()) co_return;
+  vouched_ = vouched_ || !token.empty();
+  std::vector<own_statement> settings(1, own_statement{set_session_lock_timeout("0")});
+  if (!token.empty()) settings.push_back(set_vouch(token, vouch_lasts::session));
+  co_await server_.run(std::move(settings), dialogue_end::sync);
+}
+
+boost::asio::awaitable<void> concurrent_build::put_settings_back() {
+  const std::string previous = std::to_string(lock_timeout_ms_) + "ms";
+  std::vector<own_statement> settings(1, own_statement{set_session_lock_timeout(previous)});
+  if (vouched_) settings.push_back(forget_vouch());
+  co_await server_.run(std::move(settings), dialogue_end::sync);
 }
 
 // Runs the statement as a simple query and tells how far it is, every other second.
@@ -160,7 +176,10 @@ boost::asio::awaitable<void> concurrent_build::remove_leftovers(
 boost::asio::awaitable<bool> concurrent_build::drop(const control::index_state& index, std::string_view why) {
   const std::string name = sql::quote_name({.schema = index.schema, .name = index.name});
   for (int attempt = 1;; ++attempt) {
-    auto message = query_message("DROP INDEX CONCURRENTLY IF EXISTS " + name);
+    const std::string text = "DROP INDEX CONCURRENTLY IF EXISTS " + name;
+    co_await prepare(text);
+    if (session_.ended()) co_return false;
+    auto message = query_message(text);
     const auto dropped = co_await server_.run_unit(std::move(message), clock::time_point::max());
     if (!dropped) co_return false;
     if (dropped->error.empty()) {

@@ -5,6 +5,7 @@
 
 #include "proxy/control/index_build.hpp"
 #include "proxy/session/server_dialogue.hpp"
+#include "proxy/session/vouching.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -27,7 +28,7 @@ class concurrent_build {
   };
 
   // `lock_timeout_ms`: the client's own, to be put back.
-  concurrent_build(client_session& session, server_dialogue& server, subject what,
+  concurrent_build(client_session& session, server_dialogue& server, vouching& vouches, subject what,
                    std::int64_t lock_timeout_ms);
 
   // Outside a transaction. None: the session has ended. The answer is not passed on.
@@ -42,12 +43,16 @@ class concurrent_build {
   boost::asio::awaitable<void> check_result(const std::vector<control::index_state>& before,
                                             unit_answer& built);
   boost::asio::awaitable<bool> rest();
-  boost::asio::awaitable<void> set_lock_timeout(const std::string& value);
+  // Right before the text is sent.
+  boost::asio::awaitable<void> prepare(const std::string& text);
+  boost::asio::awaitable<void> put_settings_back();
 
   client_session& session_;
   server_dialogue& server_;
+  vouching& vouches_;
   subject what_;
   std::int64_t lock_timeout_ms_;
+  bool vouched_ = false;  // something was, and the setting is to be taken back
 };
 
 }  // namespace tidegate::session

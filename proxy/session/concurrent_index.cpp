@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace tidegate::session {
 namespace {
@@ -72,7 +73,7 @@ boost::asio::awaitable<void> concurrent_index::run() {
       said(std::string(statement_.tag) + " is carried out with CONCURRENTLY, so that " +
                (statement_.as<sql::create_index>() != nullptr ? "writes go on" : "reads and writes go on"),
            "It takes longer and waits for transactions that are older than it.")));
-  concurrent_build work(session_, server_, {table_oid_, name_to_make(), builds_},
+  concurrent_build work(session_, server_, of_.vouching_, {table_oid_, name_to_make(), builds_},
                         of_.names_.session.lock_timeout_ms);
   auto built = co_await work.run(std::move(text));
   if (!built) co_return;
@@ -104,17 +105,28 @@ boost::asio::awaitable<void> concurrent_index::run_as_written(interception& of) 
   const bool alone = afresh || (pipeline.status() == core::transaction_status::idle && !pipeline.unsynced());
   if (!alone) co_return co_await of.forward();  // refused by the server, in a transaction
   const std::int64_t previous = of.names_known_ ? of.names_.session.lock_timeout_ms : 0;
+  const std::string token = co_await of.vouch();
+  if (of.session_.ended()) co_return;
+  std::vector<own_statement> before, after;
   if (previous != 0) {
-    const auto set = co_await of.server_.run_sql(dialogue_end::sync, set_session_lock_timeout("0"));
+    before.push_back({set_session_lock_timeout("0")});
+    after.push_back({set_session_lock_timeout(std::to_string(previous) + "ms")});
+  }
+  if (!token.empty()) {
+    before.push_back(set_vouch(token, vouch_lasts::session));
+    after.push_back(forget_vouch());
+  }
+  if (!before.empty()) {
+    const auto set = co_await of.server_.run(std::move(before), dialogue_end::sync);
     if (!set) co_return;
+  }
+  if (previous != 0) {
     of.session_.send_to_client(notice(
         said("lock_timeout is off for this statement: it would leave an invalid index when it fires")));
   }
   const auto ran = co_await of.server_.run_unit(of.statement_unit(), clock::time_point::max());
   if (!ran) co_return;
-  if (previous != 0)
-    co_await of.server_.run_sql(dialogue_end::sync,
-                                set_session_lock_timeout(std::to_string(previous) + "ms"));
+  if (!after.empty()) co_await of.server_.run(std::move(after), dialogue_end::sync);
   if (of.session_.ended()) co_return;
   if (ran->error.empty())
     of.answer_succeeded(*ran);

@@ -87,6 +87,8 @@ boost::asio::awaitable<void> guarded_ddl::run() {
     co_return co_await of_.refuse(what);
   }
   if (how != shape::once) work_.messages = of_.statement_unit();
+  vouch_ = co_await of_.vouch();
+  if (session_.ended()) co_return;
   const guarded_end end = co_await try_until_done(how);
   switch (end) {
     case guarded_end::succeeded:
@@ -109,6 +111,7 @@ boost::asio::awaitable<void> guarded_ddl::run() {
 }
 
 boost::asio::awaitable<guarded_end> guarded_ddl::run_step() {
+  vouch_ = co_await of_.vouching_.token_for(work_.text, control::vouch_covers::all);
   co_return co_await try_until_done(shape::own_transaction);
 }
 
@@ -426,9 +429,16 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt(shape h
   co_return co_await attempt_with_session_setting();
 }
 
+std::vector<own_statement> guarded_ddl::before(std::vector<std::string> sql, vouch_lasts how_long) const {
+  std::vector<own_statement> all;
+  for (std::string& each : sql) all.push_back({std::move(each)});
+  if (!vouch_.empty()) all.push_back(set_vouch(vouch_, how_long));
+  return all;
+}
+
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_transaction() {
-  const auto begun =
-      co_await server_.run_sql(dialogue_end::sync, "BEGIN", set_local_lock_timeout(lock_timeout_text()));
+  auto begin = before({"BEGIN", set_local_lock_timeout(lock_timeout_text())}, vouch_lasts::transaction);
+  const auto begun = co_await server_.run(std::move(begin), dialogue_end::sync);
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
@@ -490,8 +500,9 @@ boost::asio::awaitable<bool> guarded_ddl::wait_out_autovacuum() {
 }
 
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_savepoint() {
-  const auto begun = co_await server_.run_sql(dialogue_end::sync, "SAVEPOINT tidegate_ddl",
-                                              set_local_lock_timeout(lock_timeout_text()));
+  auto begin = before({"SAVEPOINT tidegate_ddl", set_local_lock_timeout(lock_timeout_text())},
+                      vouch_lasts::transaction);
+  const auto begun = co_await server_.run(std::move(begin), dialogue_end::sync);
   if (!begun) co_return attempt_result::session_ended;
   if (!begun->ok()) {
     last_ = {.error = begun->error, .sqlstate = begun->sqlstate};
@@ -526,8 +537,8 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_under_s
 
 // For what refuses to run inside a transaction block.
 boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_session_setting() {
-  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(lock_timeout_text())))
-    co_return attempt_result::session_ended;
+  auto settings = before({set_session_lock_timeout(lock_timeout_text())}, vouch_lasts::session);
+  if (!co_await server_.run(std::move(settings), dialogue_end::sync)) co_return attempt_result::session_ended;
   attempt_result result = attempt_result::failed;
   {
     const auto gates = co_await close_gates();
@@ -536,8 +547,9 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_with_se
     last_ = std::move(*answer);
     result = judge(last_);
   }
-  if (!co_await server_.run_sql(dialogue_end::sync, set_session_lock_timeout(previous_lock_timeout())))
-    co_return attempt_result::session_ended;
+  std::vector<own_statement> after(1, own_statement{set_session_lock_timeout(previous_lock_timeout())});
+  if (!vouch_.empty()) after.push_back(forget_vouch());
+  if (!co_await server_.run(std::move(after), dialogue_end::sync)) co_return attempt_result::session_ended;
   co_return result;
 }
 
@@ -571,17 +583,24 @@ std::string guarded_ddl::lock_timeout_afterwards(bool in_block, const std::strin
 
 // Among other statements: relayed as it comes, with lock_timeout set before and put back after.
 boost::asio::awaitable<void> guarded_ddl::run_once() {
+  const vouch_lasts how_long = of_.vouch_lasts_for();
+  co_await relay_with_lock_timeout(how_long);
+  if (!vouch_.empty() && how_long == vouch_lasts::session) co_await of_.take_vouch_back();
+}
+
+boost::asio::awaitable<void> guarded_ddl::relay_with_lock_timeout(vouch_lasts how_long) {
   const bool in_batch = of_.own_end() == dialogue_end::flush;
   const bool in_block = session_.state().pipeline().status() == core::transaction_status::open;
   const auto set = [in_batch, in_block](const std::string& value) {
     if (in_block) return set_local_lock_timeout(value);
     return in_batch ? set_batch_lock_timeout(value) : set_session_lock_timeout(value);
   };
-  const auto before = co_await server_.run_sql(of_.own_end(), set(lock_timeout_text()));
-  if (!before) co_return;
+  auto settings = before({set(lock_timeout_text())}, how_long);
+  const auto prepared = co_await server_.run(std::move(settings), of_.own_end());
+  if (!prepared) co_return;
   {
     const auto gates = co_await close_gates();
-    co_await of_.forward();
+    co_await of_.relay();
   }
   if (session_.ended()) co_return;
   const core::pipeline& pipeline = session_.state().pipeline();

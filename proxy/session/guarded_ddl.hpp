@@ -19,6 +19,7 @@
 #include "proxy/core/guard.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/server_dialogue.hpp"
+#include "proxy/session/vouching.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -73,6 +74,8 @@ class guarded_ddl {
   enum class attempt_result : std::uint8_t { succeeded, blocked, failed, session_ended };
 
   boost::asio::awaitable<guarded_end> try_until_done(shape how);
+  // Statements of ours that go before an attempt, with the vouch as the last.
+  std::vector<own_statement> before(std::vector<std::string> sql, vouch_lasts how_long) const;
   boost::asio::awaitable<shape> choose_shape();
   boost::asio::awaitable<bool> precheck(shape how);
   boost::asio::awaitable<attempt_result> attempt(shape how);
@@ -80,6 +83,7 @@ class guarded_ddl {
   boost::asio::awaitable<attempt_result> attempt_under_savepoint();
   boost::asio::awaitable<attempt_result> attempt_with_session_setting();
   boost::asio::awaitable<void> run_once();
+  boost::asio::awaitable<void> relay_with_lock_timeout(vouch_lasts how_long);
   bool take_over_lock_timeout();
   std::string lock_timeout_afterwards(bool in_block, const std::string& put_back) const;
   boost::asio::awaitable<bool> wait_out_autovacuum();
@@ -110,6 +114,7 @@ class guarded_ddl {
   std::optional<core::guard> guard_;
   policies::lock_timeout_changes changes_;  // of a message with other statements
   std::optional<admin::ddl_board::place> shown_;
+  std::string vouch_;  // for the server guard, of every attempt; empty: it needs none
   unit_answer last_;
   bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
 };

@@ -120,6 +120,7 @@ interception::interception(client_session& session, protocol::byte_buffer messag
                            std::optional<core::refusal_reason> refused, std::size_t length)
     : session_(session),
       server_(session),
+      vouching_(session),
       settings_(session.on().shared.settings.load()),
       message_(std::move(message)),
       refused_(refused),
@@ -686,14 +687,7 @@ boost::asio::awaitable<void> interception::carry_out() {
       (parsed_.statements.front().ddl || parsed_.statements.front().as<sql::vacuum>() != nullptr);
   if (ddl && names_known_ && is_execute()) {
     const bool afresh = co_await begin_afresh();
-    if (afresh) {
-      const auto answer = co_await server_.run_unit(statement_unit(), clock::time_point::max());
-      if (answer && answer->error.empty())
-        answer_succeeded(*answer);
-      else if (answer)
-        answer_failed(*answer);
-      co_return;
-    }
+    if (afresh) co_return co_await run_afresh();
   }
   if (settings && answers_little(parsed_) && has_setting_bounds(*settings_) &&
       own_end() == dialogue_end::sync) {
@@ -716,6 +710,23 @@ boost::asio::awaitable<void> interception::carry_out() {
   }
   co_await forward();
   if (settings) co_await bound_settings();
+}
+
+// Behind begin_afresh().
+boost::asio::awaitable<void> interception::run_afresh() {
+  const std::string token = co_await vouch();
+  if (session_.ended()) co_return;
+  if (!token.empty()) {
+    std::vector<own_statement> before(1, set_vouch(token, vouch_lasts::session));
+    if (!co_await server_.run(std::move(before), dialogue_end::sync)) co_return;
+  }
+  const auto answer = co_await server_.run_unit(statement_unit(), clock::time_point::max());
+  if (!answer) co_return;
+  if (answer->error.empty())
+    answer_succeeded(*answer);
+  else
+    answer_failed(*answer);
+  if (!token.empty()) co_await take_vouch_back();
 }
 
 void interception::warn() {

@@ -17,6 +17,7 @@
 #include "proxy/control/catalog_reader.hpp"
 #include "proxy/control/ddl_ledger.hpp"
 #include "proxy/session/server_dialogue.hpp"
+#include "proxy/session/vouching.hpp"
 
 #include <chrono>
 #include <memory>
@@ -90,11 +91,24 @@ class interception {
   boost::asio::awaitable<void> refuse(const report& what);
   boost::asio::awaitable<void> refuse_undecided(const report& what);
   boost::asio::awaitable<void> fail_with(const protocol::byte_buffer& server_error);
+  // Sends the client's message as it is, and its answer to the client; vouched for where the server guard
+  // would ask.
   boost::asio::awaitable<void> forward();
+  // The same without a vouch: the server needs none, or has one.
+  boost::asio::awaitable<void> relay();
   // An Execute that is alone before its Sync may be one that PostgreSQL runs only as the first thing of its
   // transaction (VACUUM, CONCURRENTLY, CREATE DATABASE): our own look-ups came first, so the batch is ended
   // and the portal bound again. False: that can't be done, or need not be.
   boost::asio::awaitable<bool> begin_afresh();
+  boost::asio::awaitable<void> run_afresh();
+  // The token that the server guard wants to see before it lets the message run; empty: there is no guard, or
+  // nothing for it to see.
+  boost::asio::awaitable<std::string> vouch();
+  control::vouch_covers covered() const;
+  // How long it is to be set: no longer than the transaction, unless the message itself ends that.
+  vouch_lasts vouch_lasts_for() const;
+  // Takes back one that was set for the session, at once or when the transaction that the message began ends.
+  boost::asio::awaitable<void> take_vouch_back();
   // The client's statement as messages that end in one ReadyForQuery and can be sent any number of times.
   protocol::byte_buffer statement_unit() const;
   // The end of a statement whose answer was kept.
@@ -118,6 +132,7 @@ class interception {
 
   client_session& session_;
   server_dialogue server_;
+  vouching vouching_;
   std::shared_ptr<const config::settings> settings_;
   protocol::byte_buffer message_;
   std::optional<core::refusal_reason> refused_;

@@ -1,5 +1,6 @@
 // Of an interception: how a statement is answered, by the server or in its place.
 
+#include "policies/event_triggers.hpp"
 #include "policies/sql/normalise.hpp"
 #include "protocol/extended_query.hpp"
 #include "protocol/frame.hpp"
@@ -9,8 +10,10 @@
 #include "proxy/session/interception.hpp"
 #include "proxy/session/replies.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 namespace tidegate::session {
 
@@ -92,6 +95,19 @@ boost::asio::awaitable<void> interception::fail_with(const protocol::byte_buffer
 }
 
 boost::asio::awaitable<void> interception::forward() {
+  const std::string token = co_await vouch();
+  if (session_.ended()) co_return;
+  if (token.empty()) co_return co_await relay();
+  const vouch_lasts how_long = vouch_lasts_for();
+  std::vector<own_statement> before(1, set_vouch(token, how_long));
+  const auto set = co_await server_.run(std::move(before), own_end());
+  if (!set) co_return;
+  if (!set->ok()) co_return co_await fail_with(set->error);
+  co_await relay();
+  if (how_long == vouch_lasts::session) co_await take_vouch_back();
+}
+
+boost::asio::awaitable<void> interception::relay() {
   const std::uint64_t errors = session_.errors_seen();
   const bool announced = !is_execute() && changes_schema();
   if (announced) session_.schema_will_change();
@@ -101,6 +117,51 @@ boost::asio::awaitable<void> interception::forward() {
   if (succeeded && changes_schema() && !(announced && session_.state().pipeline().at_rest()))
     session_.schema_changed();
   remember(succeeded);
+}
+
+// ---- the server guard ----
+
+boost::asio::awaitable<std::string> interception::vouch() {
+  const core::pipeline& pipeline = session_.state().pipeline();
+  const bool seen = std::any_of(decisions_.begin(), decisions_.end(), [](const decided& d) {
+    return policies::may_fire_event_triggers(*d.statement);
+  });
+  const std::string none;
+  if ((!seen && !parsed_.error) || pipeline.failed() || pipeline.skipping()) co_return none;
+  const std::string text(is_execute() ? std::string_view(text_) : core::text_of(message_).text);
+  co_return co_await vouching_.token_for(text, covered());
+}
+
+// What was not read is covered as far as its own statements go. Where the policy has let a DO block make up
+// its SQL, by an override or by allowing it, it may.
+control::vouch_covers interception::covered() const {
+  const auto hides = [](const decided& d) {
+    if (!policies::may_run_unseen_ddl(*d.statement)) return false;
+    const auto& found = d.decision.reported;
+    return d.statement->as<sql::do_block>() == nullptr ||
+           std::any_of(found.begin(), found.end(), [](const policies::finding& f) {
+             return f.rule == "do-block-ddl" && f.action != policies::verdict::allow;
+           });
+  };
+  const bool seen_whole = !parsed_.error && std::none_of(decisions_.begin(), decisions_.end(), hides);
+  return seen_whole ? control::vouch_covers::all : control::vouch_covers::own;
+}
+
+vouch_lasts interception::vouch_lasts_for() const {
+  const bool in_transaction = session_.state().pipeline().status() == core::transaction_status::open ||
+                              own_end() == dialogue_end::flush;
+  const bool ends_it =
+      std::any_of(parsed_.statements.begin(), parsed_.statements.end(),
+                  [](const sql::statement& s) { return s.as<sql::transaction>() != nullptr; });
+  return in_transaction && !ends_it ? vouch_lasts::transaction : vouch_lasts::session;
+}
+
+boost::asio::awaitable<void> interception::take_vouch_back() {
+  if (session_.ended()) co_return;
+  if (session_.state().pipeline().status() != core::transaction_status::idle)
+    co_return session_.run_when_at_rest("SELECT pg_catalog.set_config('tidegate.vouch', '', false)");
+  std::vector<own_statement> after(1, forget_vouch());
+  co_await server_.run(std::move(after), dialogue_end::sync);
 }
 
 boost::asio::awaitable<bool> interception::begin_afresh() {
