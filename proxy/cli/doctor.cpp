@@ -72,7 +72,7 @@ void advise_on_rights(const control::server_examination& server, std::vector<adv
   if (!server.may_create_schema)
     list.push_back({severity::note,
                     "the control role " + role + " may not create the schema tidegate in " +
-                        ident(server.database) + ", which changes in several steps will need",
+                        ident(server.database) + ", which the ledger and changes in several steps will need",
                     "GRANT CREATE ON DATABASE " + ident(server.database) + " TO " + role + ";"});
   for (const std::string& owner : server.foreign_owners)
     list.push_back({severity::note,

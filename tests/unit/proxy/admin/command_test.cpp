@@ -23,6 +23,12 @@ std::vector<std::string> texts(std::string_view script_text) {
   return out;
 }
 
+TEST(console_command, ledger_may_be_that_of_one_database) {
+  EXPECT_THAT(texts("SHOW LEDGER; show ledger Shop; SHOW LEDGER \"my db\""),
+              ElementsAre("SHOW ledger", "SHOW ledger Shop", "SHOW ledger my db"));
+  EXPECT_THAT(texts("SHOW POOLS shop"), ElementsAre(HasSubstr("problem: ")));
+}
+
 TEST(console_command, is_read_in_any_case_with_blanks_comments_and_semicolons) {
   for (const char* text : {"SHOW POOLS", "show pools;", " Show /* all /* of */ them */ Pools ; ;",
                            "-- look\nSHOW\tPOOLS -- now"})
