@@ -15,11 +15,17 @@ namespace asio = boost::asio;
 namespace {
 
 // $1 relations and $2 lock modes run in parallel: a pair for each mode that conflicts with what is wanted of
-// that relation. $3 are pids to leave out. One row per holder and relation; a prepared transaction has no
-// pid.
+// that relation. $3 are pids to leave out, and with them those who wait for what these hold: $4 and $5 are all
+// pairs of modes that conflict. One row per holder and relation; a prepared transaction has no pid.
 constexpr std::string_view lock_holders = R"sql(
 WITH conflicting(relation, mode) AS (
    SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.text[]))),
+ behind_us(relation, mode) AS (
+   SELECT o.relation, p.theirs
+     FROM pg_catalog.pg_locks AS o
+     JOIN ROWS FROM (pg_catalog.unnest($4::pg_catalog.text[]), pg_catalog.unnest($5::pg_catalog.text[]))
+            AS p(ours, theirs) ON p.ours = o.mode
+    WHERE o.locktype = 'relation' AND o.granted AND o.pid = ANY ($3::pg_catalog.int4[])),
  held AS (
    SELECT l.pid, l.relation, l.mode, l.granted, l.virtualtransaction
      FROM pg_catalog.pg_locks AS l
@@ -28,7 +34,8 @@ WITH conflicting(relation, mode) AS (
       AND l.database IN (0, (SELECT d.oid FROM pg_catalog.pg_database AS d
                               WHERE d.datname = pg_catalog.current_database()))
       AND (l.pid IS NULL
-           OR (l.pid <> pg_catalog.pg_backend_pid() AND l.pid <> ALL ($3::pg_catalog.int4[]))))
+           OR (l.pid <> pg_catalog.pg_backend_pid() AND l.pid <> ALL ($3::pg_catalog.int4[])))
+      AND (l.granted OR NOT EXISTS (SELECT FROM behind_us AS b WHERE b.relation = l.relation AND b.mode = l.mode)))
 SELECT COALESCE(h.pid, 0), COALESCE(a.usename, p.owner), a.application_name, a.client_addr, a.state,
        (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - COALESCE(a.xact_start, p.prepared)) * 1000)::pg_catalog.int8,
        (EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.state_change) * 1000)::pg_catalog.int8,
@@ -155,6 +162,14 @@ asio::awaitable<outcome<blockers>> ask(querier& source, command question) {
 
 asio::awaitable<outcome<blockers>> find_blockers(querier& source, std::vector<wanted_lock> wanted,
                                                  std::vector<std::int32_t> own_pids) {
+  // Who waits for a lock that we hold already is not in our way: ours are granted first.
+  std::vector<std::string> ours, theirs;
+  for (const policies::lock_level own : every_level)
+    for (const policies::lock_level other : every_level)
+      if (policies::conflicts(own, other)) {
+        ours.emplace_back(policies::pg_locks_name(own));
+        theirs.emplace_back(policies::pg_locks_name(other));
+      }
   std::vector<std::uint32_t> relations;
   std::vector<std::string> modes;
   for (const wanted_lock& lock : wanted)
@@ -164,7 +179,8 @@ asio::awaitable<outcome<blockers>> find_blockers(querier& source, std::vector<wa
         modes.emplace_back(policies::pg_locks_name(level));
       }
   return ask(source, {std::string(lock_holders),
-                      {array_literal(relations), array_literal(modes), array_literal(own_pids)},
+                      {array_literal(relations), array_literal(modes), array_literal(own_pids),
+                       array_literal(ours), array_literal(theirs)},
                       true});
 }
 

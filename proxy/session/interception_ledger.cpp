@@ -91,7 +91,8 @@ policies::inverse interception::undo_of(const policies::rule_input& input) const
 }
 
 bool interception::is_recorded(const decided& d) const {
-  if (!is_change(*d.statement) || d.decision.mode == policies::policy_mode::off) return false;
+  // Mode observe promises to change nothing in the database, so there are no tables of ours either.
+  if (!is_change(*d.statement) || d.decision.mode != policies::policy_mode::enforce) return false;
   const bool own = d.statement >= parsed_.statements.data() &&
                    d.statement < parsed_.statements.data() + parsed_.statements.size();
   if (!own && fetches(parsed_.statements)) return false;

@@ -318,3 +318,18 @@ def test_ddl_metrics(target, bystander):
     counted = lambda metrics, **labels: metrics.sum("tidegate_ddl_statements_total", **labels)
     wait_until(lambda: counted(target.metrics()) >= counted(before) + 2, what="both are counted")
     assert counted(target.metrics(), rule="drop-column") > counted(before, rule="drop-column")
+
+
+def test_second_change_of_a_transaction_does_not_wait_for_those_who_wait_for_the_first(target, postgres):
+    """As tools send them: several ALTERs in one transaction, while the application queues up behind the first."""
+    with target.login() as migrator, target.login(parameters={"application_name": "shop"}) as application:
+        for sql in ("BEGIN", "ALTER TABLE busy ALTER value SET DEFAULT 7"):
+            assert wire.errors(migrator.query(sql)) == []
+        application.send(wire.query("SELECT count(*) FROM busy"))
+        wait_until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'busy'::regclass"), what="the application waits")
+        time.sleep(0.1)   # longer than locks.precheck_age
+        for sql in ("ALTER TABLE busy ALTER value DROP DEFAULT", "COMMIT"):
+            started = time.monotonic()
+            assert wire.errors(migrator.query(sql, timeout=20)) == []
+            assert time.monotonic() - started < WORST
+        assert wire.rows(application.read_until("Z", 10)) == [["10000"]]

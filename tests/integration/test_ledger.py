@@ -307,3 +307,13 @@ def test_console_shows_the_ledgers(postgres, target, database):
             assert [(row[1], row[4], row[14]) for row in shown] == [("2", "done", "DROP TABLE public.b;"), ("1", "done", "DROP TABLE public.a;")]
         assert wire.types(console.query("SHOW LEDGER no_such_database")).startswith(("T", "N")), "it is served by *, and has no ledger"
         assert wire.errors(console.query("SHOW POOLS x")) == ["42601"]
+
+
+def test_in_observe_mode_nothing_is_made_in_the_database(postgres, make_gateway, database):
+    with make_gateway({"policies": {"mode": "observe"}}).login(database=database) as client:
+        assert not wire.errors(client.query("ALTER TABLE orders ADD COLUMN seen int"))
+    with make_gateway().login(database=database) as client:   # writes down what it does, behind anything that came before
+        assert not wire.errors(client.query("ALTER TABLE orders ADD COLUMN written int"))
+    wait_until(lambda: postgres.execute("SELECT 1 FROM pg_class WHERE oid = to_regclass('tidegate.ddl')", database), what="the ledger is there")
+    wait_until(lambda: postgres.execute("SELECT 1 FROM tidegate.ddl", database), what="the row is there")
+    assert [row[0] for row in postgres.execute("SELECT statement FROM tidegate.ddl", database)] == ["ALTER TABLE orders ADD COLUMN written int"]

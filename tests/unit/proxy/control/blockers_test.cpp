@@ -113,6 +113,21 @@ TEST_F(locks, one_who_waits_ahead_is_told_from_those_who_hold) {
   locking.join();
 }
 
+TEST_F(locks, who_waits_for_us_is_not_in_our_way) {
+  test_session changer(test_server::instance().writer("locks"));
+  changer.execute("BEGIN");
+  changer.execute("LOCK TABLE b IN SHARE ROW EXCLUSIVE MODE");
+  test_session writer(test_server::instance().writer("locks"));
+  std::thread writing([&] { writer.execute("INSERT INTO b VALUES (1)"); });
+  while (of("b", lock_level::access_exclusive).holders.size() < 2) {
+  }
+  EXPECT_TRUE(of("b", lock_level::access_exclusive, {changer.pid()}).empty());
+  // A lock that does not make it wait does not put us in front of it.
+  EXPECT_FALSE(of("b", lock_level::access_exclusive, {control.connection().backend_pid()}).empty());
+  changer.execute("COMMIT");
+  writing.join();
+}
+
 TEST_F(locks, a_prepared_transaction_is_named_by_its_gid) {
   test_session session(test_server::instance().writer("locks"));
   session.execute("BEGIN");
