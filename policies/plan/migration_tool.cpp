@@ -26,7 +26,10 @@ constexpr std::array tools = {
                "golang-migrate: the statement in a file of its own, without BEGIN"},
     known_tool{"dbmate", "dbmate", "dbmate: -- migrate:up transaction:false"},
     known_tool{"goose", "goose", "goose: -- +goose NO TRANSACTION"},
-    known_tool{"typeorm", "typeorm", "TypeORM: transaction = false in the migration class"},
+    known_tool{"typeorm", "typeorm",
+               "TypeORM: transaction = false in the migration class, and --transaction each"},
+    known_tool{"drizzle", "drizzle",
+               "drizzle: between COMMIT; and BEGIN;, with --> statement-breakpoint between them"},
     known_tool{"sequelize", "sequelize", "Sequelize: the statement without { transaction }"},
     known_tool{"prisma", "prisma", "Prisma: the statement in a migration.sql of its own"},
 };

@@ -1,0 +1,14 @@
+from alembic import op
+
+revision = "05"
+down_revision = "04"
+
+
+def upgrade():
+    with op.get_context().autocommit_block():
+        op.create_check_constraint("amount_not_negative", "orders", "amount >= 0")
+
+
+def downgrade():
+    with op.get_context().autocommit_block():
+        op.drop_constraint("amount_not_negative", "orders")

@@ -1,0 +1,12 @@
+from alembic import op
+
+revision = "03"
+down_revision = "02"
+
+
+def upgrade():
+    op.create_index("orders_placed_at", "orders", ["placed_at"], postgresql_concurrently=True)
+
+
+def downgrade():
+    op.drop_index("orders_placed_at", "orders", postgresql_concurrently=True)

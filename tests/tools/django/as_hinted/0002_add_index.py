@@ -1,0 +1,10 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("shop", "0001_create_tables")]
+
+    operations = [
+        migrations.AddIndex("Order", models.Index(fields=["customer"], name="orders_customer")),
+    ]

@@ -1,0 +1,10 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("shop", "0005_add_check")]
+
+    operations = [
+        migrations.AlterField("Order", "note", models.TextField()),
+    ]

@@ -1,0 +1,14 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("shop", "0006_set_not_null")]
+
+    operations = [
+        migrations.RunSQL(
+            "ALTER TABLE orders ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()",
+            'ALTER TABLE orders DROP COLUMN token /* tidegate:allow=drop-column reason="never used" */',
+            state_operations=[migrations.AddField("Order", "token", models.UUIDField())],
+        ),
+    ]

@@ -1,0 +1,5 @@
+COMMIT;
+--> statement-breakpoint
+CREATE INDEX orders_customer ON orders (customer_id);
+--> statement-breakpoint
+BEGIN;

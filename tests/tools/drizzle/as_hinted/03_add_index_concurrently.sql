@@ -1,0 +1,5 @@
+COMMIT;
+--> statement-breakpoint
+CREATE INDEX CONCURRENTLY orders_placed_at ON orders (placed_at);
+--> statement-breakpoint
+BEGIN;

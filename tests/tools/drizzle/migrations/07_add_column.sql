@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD token uuid NOT NULL DEFAULT gen_random_uuid();

@@ -1,0 +1,7 @@
+exports.up = async (knex) => {
+  await knex.schema.alterTable("orders", (table) => table.dropNullable("note"));
+};
+
+exports.down = async (knex) => {
+  await knex.schema.alterTable("orders", (table) => table.setNullable("note"));
+};

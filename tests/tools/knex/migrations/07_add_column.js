@@ -1,0 +1,7 @@
+exports.up = async (knex) => {
+  await knex.schema.alterTable("orders", (table) => table.uuid("token").notNullable().defaultTo(knex.raw("gen_random_uuid()")));
+};
+
+exports.down = async (knex) => {
+  await knex.schema.alterTable("orders", (table) => table.dropColumn("token"));
+};

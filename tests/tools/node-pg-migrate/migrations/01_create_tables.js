@@ -1,0 +1,16 @@
+exports.up = (pgm) => {
+  pgm.createTable("customers", { id: { type: "bigserial", primaryKey: true }, name: { type: "text", notNull: true } });
+  pgm.createTable("orders", {
+    id: { type: "bigserial", primaryKey: true },
+    customer_id: { type: "bigint", notNull: true },
+    amount: { type: "integer", notNull: true },
+    note: { type: "text" },
+    placed_at: { type: "timestamptz", notNull: true },
+    legacy: { type: "text" },
+  });
+};
+
+exports.down = (pgm) => {
+  pgm.dropTable("orders");
+  pgm.dropTable("customers");
+};

@@ -1,0 +1,7 @@
+exports.up = (pgm) => {
+  pgm.alterColumn("orders", "note", { notNull: true });
+};
+
+exports.down = (pgm) => {
+  pgm.alterColumn("orders", "note", { notNull: false });
+};

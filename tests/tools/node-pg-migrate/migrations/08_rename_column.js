@@ -1,0 +1,7 @@
+exports.up = (pgm) => {
+  pgm.renameColumn("orders", "note", "remark");
+};
+
+exports.down = (pgm) => {
+  pgm.renameColumn("orders", "remark", "note");
+};

@@ -1,0 +1,7 @@
+exports.up = (pgm) => {
+  pgm.dropColumn("orders", "legacy");
+};
+
+exports.down = (pgm) => {
+  pgm.addColumn("orders", { legacy: { type: "text" } });
+};

@@ -1,0 +1,7 @@
+exports.up = (pgm) => {
+  pgm.alterColumn("orders", "amount", { type: "bigint" });
+};
+
+exports.down = (pgm) => {
+  pgm.alterColumn("orders", "amount", { type: "integer" });
+};

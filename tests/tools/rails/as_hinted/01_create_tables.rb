@@ -1,0 +1,19 @@
+class CreateTables < ActiveRecord::Migration[6.1]
+  def up
+    create_table :customers do |t|
+      t.text :name, null: false
+    end
+    create_table :orders do |t|
+      t.bigint :customer_id, null: false
+      t.integer :amount, null: false
+      t.text :note
+      t.column :placed_at, :timestamptz, null: false
+      t.text :legacy
+    end
+  end
+
+  def down
+    execute 'DROP TABLE orders /* tidegate:allow=drop-table reason="the shop closes" */'
+    execute 'DROP TABLE customers /* tidegate:allow=drop-table reason="the shop closes" */'
+  end
+end

@@ -1,0 +1,7 @@
+class AddIndexConcurrentlyToOrders < ActiveRecord::Migration[6.1]
+  disable_ddl_transaction!
+
+  def change
+    add_index :orders, :placed_at, name: "orders_placed_at", algorithm: :concurrently
+  end
+end

@@ -1,0 +1,7 @@
+class AddCheckToOrders < ActiveRecord::Migration[6.1]
+  disable_ddl_transaction!
+
+  def change
+    add_check_constraint :orders, "amount >= 0", name: "amount_not_negative"
+  end
+end

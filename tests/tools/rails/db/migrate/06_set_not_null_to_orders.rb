@@ -1,0 +1,5 @@
+class SetNotNullToOrders < ActiveRecord::Migration[6.1]
+  def change
+    change_column_null :orders, :note, false
+  end
+end

@@ -1,0 +1,13 @@
+module.exports = {
+  async up(queryInterface, Sequelize) {
+    await queryInterface.addColumn("orders", "token", {
+      type: Sequelize.UUID,
+      allowNull: false,
+      defaultValue: Sequelize.fn("gen_random_uuid"),
+    });
+  },
+
+  async down(queryInterface, Sequelize) {
+    await queryInterface.sequelize.query('ALTER TABLE orders DROP COLUMN token /* tidegate:allow=drop-column reason="never used" */');
+  },
+};

@@ -1,0 +1,9 @@
+module.exports = {
+  async up(queryInterface, Sequelize) {
+    await queryInterface.addIndex("orders", ["customer_id"], { name: "orders_customer" });
+  },
+
+  async down(queryInterface, Sequelize) {
+    await queryInterface.removeIndex("orders", "orders_customer");
+  },
+};

@@ -1,0 +1,11 @@
+module.exports = class AddIndex1700000000002 {
+  transaction = false;
+
+  async up(queryRunner) {
+    await queryRunner.query('CREATE INDEX orders_customer ON orders (customer_id)');
+  }
+
+  async down(queryRunner) {
+    await queryRunner.query('DROP INDEX orders_customer');
+  }
+};

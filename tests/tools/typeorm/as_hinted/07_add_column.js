@@ -1,0 +1,11 @@
+module.exports = class AddColumn1700000000007 {
+  transaction = false;
+
+  async up(queryRunner) {
+    await queryRunner.query('ALTER TABLE orders ADD token uuid NOT NULL DEFAULT gen_random_uuid()');
+  }
+
+  async down(queryRunner) {
+    await queryRunner.query('ALTER TABLE orders DROP COLUMN token /* tidegate:allow=drop-column reason="never used" */');
+  }
+};
