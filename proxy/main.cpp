@@ -67,15 +67,19 @@ int main(int argc, char** argv) {
   doctor->add_option("--config", config_file, "configuration file (YAML)")->required();
 
   tidegate::cli::guard_command_options guarding;
-  CLI::App* guard = app.add_subcommand("guard", "the event trigger that refuses DDL which went round the gateway");
+  CLI::App* guard =
+      app.add_subcommand("guard", "the event trigger that refuses DDL which went round the gateway");
   guard->require_subcommand(1);
   CLI::App* guard_install = guard->add_subcommand("install", "make it, or make it anew");
   CLI::App* guard_remove = guard->add_subcommand("remove", "take it away");
   CLI::App* guard_status = guard->add_subcommand("status", "tell whether it is in force and as it was made");
   for (CLI::App* each : {guard_install, guard_remove, guard_status})
-    each->add_option("--database", guarding.database, "URI of the database itself, as a superuser")->required();
-  guard_install->add_option("--control-role", guarding.control_roles, "the gateway's control.user, unless superuser");
-  guard_install->add_option("--allow-role", guarding.allowed_roles, "a role whose sessions pass without the gateway");
+    each->add_option("--database", guarding.database, "URI of the database itself, as a superuser")
+        ->required();
+  guard_install->add_option("--control-role", guarding.control_roles,
+                            "the gateway's control.user, unless superuser");
+  guard_install->add_option("--allow-role", guarding.allowed_roles,
+                            "a role whose sessions pass without the gateway");
   guard_install->add_option("--mode", guarding.mode, "enforce | observe: warn and refuse nothing");
 
   tidegate::cli::import_options brought;

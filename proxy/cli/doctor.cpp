@@ -148,12 +148,14 @@ void advise_on_guard(const control::server_examination& server, std::vector<advi
       "tidegate guard install --database URI --control-role " + ident(server.role) + " (docs/guard.md)";
   switch (server.guard) {
     case control::guard_state::absent:
-      list.push_back({severity::fine,
-                      "no server guard is installed: DDL inside functions, and of direct connections, is not looked at",
-                      ""});
+      list.push_back(
+          {severity::fine,
+           "no server guard is installed: DDL inside functions, and of direct connections, is not looked at",
+           ""});
       break;
     case control::guard_state::in_force:
-      list.push_back({severity::fine, "the server guard is installed: DDL that goes round the gateway is refused", ""});
+      list.push_back(
+          {severity::fine, "the server guard is installed: DDL that goes round the gateway is refused", ""});
       break;
     case control::guard_state::disabled:
       list.push_back({severity::warning, "the server guard is installed, and its event triggers are disabled",
@@ -161,15 +163,16 @@ void advise_on_guard(const control::server_examination& server, std::vector<advi
       break;
     case control::guard_state::closed:
       list.push_back({severity::problem,
-                      "the server guard refuses DDL through this gateway: the control role " + ident(server.role) +
-                          " may not ask it for vouches",
+                      "the server guard refuses DDL through this gateway: the control role " +
+                          ident(server.role) + " may not ask it for vouches",
                       again});
       break;
     case control::guard_state::untrusted:
-      list.push_back({severity::problem,
-                      "the server guard refuses DDL through this gateway: its schema or its functions belong to "
-                      "another role than its event triggers, so that the gateway does not call them",
-                      again});
+      list.push_back(
+          {severity::problem,
+           "the server guard refuses DDL through this gateway: its schema or its functions belong to "
+           "another role than its event triggers, so that the gateway does not call them",
+           again});
       break;
   }
 }

@@ -70,7 +70,8 @@ outcome<guard_examination> wait_for(asio::awaitable<outcome<guard_examination>> 
 
 std::string_view advice_on(const sql_error& error) {
   if (error.sqlstate == protocol::sqlstate::insufficient_privilege)
-    return "event triggers are made by superusers: give the URI of one, or of the role that your platform lets make "
+    return "event triggers are made by superusers: give the URI of one, or of the role that your platform "
+           "lets make "
            "them";
   if (error.sqlstate == protocol::sqlstate::object_not_in_prerequisite_state)
     return "somebody else made that schema: look what is in it, and rename or drop it";

@@ -20,8 +20,8 @@ struct guard_command_options {
   std::string mode;  // enforce | observe
 };
 
-// Exit codes: 0 done, or in force and as it was made; 1 (status) it is not; 2 the options can't be used; 3 the
-// server did not let it happen.
+// Exit codes: 0 done, or in force and as it was made; 1 (status) it is not; 2 the options can't be used; 3
+// the server did not let it happen.
 int run_guard(guard_action action, const guard_command_options& options, std::ostream& out,
               std::ostream& err);
 

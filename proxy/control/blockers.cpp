@@ -15,8 +15,8 @@ namespace asio = boost::asio;
 namespace {
 
 // $1 relations and $2 lock modes run in parallel: a pair for each mode that conflicts with what is wanted of
-// that relation. $3 are pids to leave out, and with them those who wait for what these hold: $4 and $5 are all
-// pairs of modes that conflict. One row per holder and relation; a prepared transaction has no pid.
+// that relation. $3 are pids to leave out, and with them those who wait for what these hold: $4 and $5 are
+// all pairs of modes that conflict. One row per holder and relation; a prepared transaction has no pid.
 constexpr std::string_view lock_holders = R"sql(
 WITH conflicting(relation, mode) AS (
    SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.text[]))),

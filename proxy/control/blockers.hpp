@@ -51,8 +51,8 @@ struct blockers {
 };
 
 // The holders of locks that conflict with any of those wanted, and those who wait for such a lock themselves,
-// ahead of us (granted is false; they come last). `own_pids` (the client's server connection), who waits for a
-// lock that one of these holds, and the asking connection are left out.
+// ahead of us (granted is false; they come last). `own_pids` (the client's server connection), who waits for
+// a lock that one of these holds, and the asking connection are left out.
 boost::asio::awaitable<outcome<blockers>> find_blockers(querier& source, std::vector<wanted_lock> wanted,
                                                         std::vector<std::int32_t> own_pids);
 

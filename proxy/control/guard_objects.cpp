@@ -26,11 +26,12 @@ SELECT covers || ':' || encode(tidegate_guard.hmac(
 )sql";
 
 // A token is good for the text of the message that the client sent, which is what current_query() is for
-// everything that it sets off. What is nested shows in the call stack: at the top this function is alone there.
+// everything that it sets off. What is nested shows in the call stack: at the top this function is alone
+// there.
 //
-// What makes relations is looked at when they are made, and what drops tables when they are gone, because only
-// then it can be told whether they are temporary, which is nobody else's business. Until then a DROP TABLE waits
-// for its lock no longer than 50 ms.
+// What makes relations is looked at when they are made, and what drops tables when they are gone, because
+// only then it can be told whether they are temporary, which is nobody else's business. Until then a DROP
+// TABLE waits for its lock no longer than 50 ms.
 constexpr std::string_view check_ddl = R"sql(
 DECLARE
   mode text;
@@ -109,7 +110,8 @@ CREATE TABLE tidegate_guard.settings (
   allowed_roles name[] NOT NULL))sql";
 
 const std::array<function, 3> functions = {{
-    {"hmac(bytea,bytea)", "key bytea, message bytea", "bytea", "LANGUAGE plpgsql IMMUTABLE STRICT", hmac, false},
+    {"hmac(bytea,bytea)", "key bytea, message bytea", "bytea", "LANGUAGE plpgsql IMMUTABLE STRICT", hmac,
+     false},
     {"token(integer,text,bytea)", "backend integer, covers text, command bytea", "text",
      "LANGUAGE sql STABLE STRICT SECURITY DEFINER", token, true},
     {"check_ddl()", "", "event_trigger", "LANGUAGE plpgsql SECURITY DEFINER", check_ddl, true},

@@ -49,8 +49,7 @@ SELECT pg_catalog.pg_get_userbyid(a.grantee)
  CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
  WHERE p.proname = 'token' AND a.grantee NOT IN (0, p.proowner) AND a.privilege_type = 'EXECUTE' ORDER BY 1)sql";
 
-constexpr std::string_view settings_query =
-    "SELECT mode, allowed_roles FROM tidegate_guard.settings";
+constexpr std::string_view settings_query = "SELECT mode, allowed_roles FROM tidegate_guard.settings";
 
 constexpr std::string_view unknown_roles_query = R"sql(
 SELECT pg_catalog.min(n) FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n
@@ -193,7 +192,8 @@ std::vector<command> creation(const guard_examination& before, const guard_optio
   std::vector<command> commands;
   for (const std::string_view sql : remove_objects) commands.push_back(plain(sql));
   commands.push_back(plain("CREATE SCHEMA tidegate_guard"));
-  commands.push_back(plain("COMMENT ON SCHEMA tidegate_guard IS 'refuses DDL that no gateway vouched for: tidegate guard'"));
+  commands.push_back(
+      plain("COMMENT ON SCHEMA tidegate_guard IS 'refuses DDL that no gateway vouched for: tidegate guard'"));
   commands.push_back(plain(guard_sql::table));
   for (const auto& each : guard_sql::functions) commands.push_back({guard_sql::create(each), {}});
   commands.push_back(plain(guard_sql::take_rights_away));

@@ -19,10 +19,10 @@ namespace tidegate::control {
 
 enum class guard_state : std::uint8_t {
   absent,
-  disabled,    // its event triggers are
-  closed,      // the control role has no right to tokens
-  untrusted,   // it is not wholly its owner's, so that calling it would run another role's code
-  in_force,    // DDL needs a vouch
+  disabled,   // its event triggers are
+  closed,     // the control role has no right to tokens
+  untrusted,  // it is not wholly its owner's, so that calling it would run another role's code
+  in_force,   // DDL needs a vouch
 };
 
 boost::asio::awaitable<outcome<guard_state>> find_guard(querier& source);

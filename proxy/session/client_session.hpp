@@ -241,7 +241,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool waits_for_answers_ = false;  // what is pending depends on them
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
-  char awaiting_type_ = 'Q';     // of the message that waits until the server has answered
+  char awaiting_type_ = 'Q';       // of the message that waits until the server has answered
   bool schema_changes_ = false;    // once the transaction at hand has ended
   std::vector<std::string> owed_;  // of run_when_at_rest
   std::uint64_t errors_seen_ = 0;

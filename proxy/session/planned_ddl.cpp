@@ -378,7 +378,8 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::concurrent(const plan
   }
   concurrent_build::subject what{.table_oid = table, .index = {}, .builds = create != nullptr || rebuilds};
   if (create != nullptr) what.index = create->name;
-  concurrent_build work(session_, server_, of_.vouching_, std::move(what), of_.names_.session.lock_timeout_ms);
+  concurrent_build work(session_, server_, of_.vouching_, std::move(what),
+                        of_.names_.session.lock_timeout_ms);
   const auto built = co_await work.run(step.sql);
   if (!built) co_return step_end::session_ended;
   if (built->error.empty()) co_return step_end::done;
@@ -463,7 +464,8 @@ boost::asio::awaitable<bool> planned_ddl::undo(const plan_step& step) {
   if (!same || !*same) co_return false;
   if (step.kind == step_kind::concurrent) {
     concurrent_build::subject what{.table_oid = 0, .index = {}, .builds = false};
-    concurrent_build work(session_, server_, of_.vouching_, std::move(what), of_.names_.session.lock_timeout_ms);
+    concurrent_build work(session_, server_, of_.vouching_, std::move(what),
+                          of_.names_.session.lock_timeout_ms);
     const auto dropped = co_await work.run(step.undo);
     co_return dropped && dropped->error.empty();
   }

@@ -15,8 +15,7 @@ std::string_view why_not(control::guard_state state) {
 
 // The setting is no secret of the client's: it shows what the client itself is about to run. As a parameter,
 // so that statistics of statements do not fill up with tokens.
-constexpr std::string_view set_for_transaction =
-    "SELECT pg_catalog.set_config('tidegate.vouch', $1, true)";
+constexpr std::string_view set_for_transaction = "SELECT pg_catalog.set_config('tidegate.vouch', $1, true)";
 constexpr std::string_view set_for_session = "SELECT pg_catalog.set_config('tidegate.vouch', $1, false)";
 
 }  // namespace

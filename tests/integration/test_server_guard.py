@@ -217,7 +217,7 @@ PLAIN = {
     "rights and comments": ["GRANT SELECT ON small TO PUBLIC", "COMMENT ON TABLE small IS 'x'", "REVOKE SELECT ON small FROM PUBLIC"],
     "table of a query": ["CREATE TABLE made AS SELECT * FROM items", "SELECT * INTO made_too FROM made"],
     "refresh": ["REFRESH MATERIALIZED VIEW CONCURRENTLY totals", "REFRESH MATERIALIZED VIEW totals"],
-    "schema with a table": ["CREATE SCHEMA made CREATE TABLE t (a int)", "DROP SCHEMA made CASCADE"],
+    "schema with a table": ["CREATE SCHEMA made CREATE TABLE t (a int)", "DROP TABLE made.t", "DROP SCHEMA made"],
     "partitions": ["CREATE TABLE made (a int) PARTITION BY LIST (a)", "CREATE TABLE made_1 PARTITION OF made FOR VALUES IN (1)", "DROP TABLE made_1"],
     "function": ["CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'", "ALTER FUNCTION made() STABLE", "DROP FUNCTION made()"],
     "temporary": ["CREATE TEMP TABLE made (a int)", "ALTER TABLE made ADD b int", "CREATE INDEX ON made (b)", "DROP TABLE made"],

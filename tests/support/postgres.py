@@ -114,7 +114,9 @@ class Postgres:
         """Ends the sessions of a database and drops it."""
         with self.connect(dbname="postgres") as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-            admin.execute('DROP DATABASE "' + name.replace('"', '""') + '"')
+            # A gateway's own connections may come back in between.
+            force = " WITH (FORCE)" if self.version() >= 130000 else ""
+            admin.execute('DROP DATABASE "' + name.replace('"', '""') + '"' + force)
 
     def sessions(self, user: str | None = None) -> list[tuple]:
         """(pid, user, application_name, state, query) of the client backends, ours left out."""

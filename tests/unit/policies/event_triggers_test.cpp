@@ -22,14 +22,26 @@ bool hides(const std::string& text) {
 }
 
 TEST(event_triggers, changes_of_the_catalog_fire_them) {
-  for (const char* text :
-       {"CREATE TABLE t (a int)", "ALTER TABLE t ADD a int", "DROP TABLE t", "GRANT SELECT ON t TO r",
-        "COMMENT ON TABLE t IS 'x'", "REFRESH MATERIALIZED VIEW v", "SELECT 1 AS a INTO t",
-        "CREATE TABLE t AS SELECT 1", "REINDEX TABLE t", "CREATE EXTENSION pg_trgm",
-        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r", "SECURITY LABEL ON TABLE t IS 'x'",
-        "DO $$ BEGIN DROP TABLE t; END $$", "DO $$ BEGIN EXECUTE x; END $$", "DROP OWNED BY r",
-        "IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c", "CREATE SCHEMA s", "ALTER TABLE t RENAME TO u",
-        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE TYPE e AS ENUM ('a')"})
+  for (const char* text : {"CREATE TABLE t (a int)",
+                           "ALTER TABLE t ADD a int",
+                           "DROP TABLE t",
+                           "GRANT SELECT ON t TO r",
+                           "COMMENT ON TABLE t IS 'x'",
+                           "REFRESH MATERIALIZED VIEW v",
+                           "SELECT 1 AS a INTO t",
+                           "CREATE TABLE t AS SELECT 1",
+                           "REINDEX TABLE t",
+                           "CREATE EXTENSION pg_trgm",
+                           "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r",
+                           "SECURITY LABEL ON TABLE t IS 'x'",
+                           "DO $$ BEGIN DROP TABLE t; END $$",
+                           "DO $$ BEGIN EXECUTE x; END $$",
+                           "DROP OWNED BY r",
+                           "IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c",
+                           "CREATE SCHEMA s",
+                           "ALTER TABLE t RENAME TO u",
+                           "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                           "CREATE TYPE e AS ENUM ('a')"})
     EXPECT_TRUE(fires(text)) << text;
 }
 
