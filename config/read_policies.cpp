@@ -60,6 +60,7 @@ void read_policies(section_reader& root, policy_settings& out, const load_option
       small.size("bytes", policy.small_table_bytes);
     });
     section.duration("new_relation_window", out.new_relation_window);
+    section.boolean("ledger", out.ledger);
     if (auto rules = read_rules(section, options); !rules.empty()) {
       policy.scopes.emplace_back().rules = std::move(rules);
     }

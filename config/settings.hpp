@@ -229,6 +229,7 @@ struct timeout_settings {
 struct policy_settings {
   policies::policy policy;                      // mode, on_unparsable, small_table, rules, overrides
   milliseconds new_relation_window{3'600'000};  // so long is a relation of this session new to others
+  bool ledger = false;                          // schema changes are written to tidegate.ddl
 };
 
 // Upper bound of what clients may set; unset: left alone. "0" (no timeout) counts as above every bound.

@@ -117,6 +117,7 @@ constexpr auto keys = std::to_array<runtime_key>({
     TIDEGATE_SHOWN("policies.small_table.rows", policies.policy.small_table_rows),
     TIDEGATE_SHOWN("policies.small_table.bytes", policies.policy.small_table_bytes),
     TIDEGATE_CHANGEABLE("policies.new_relation_window", policies.new_relation_window, none),
+    TIDEGATE_CHANGEABLE("policies.ledger", policies.ledger, none),
     TIDEGATE_CHANGEABLE("locks.lock_timeout", locks.lock_timeout, not_zero),
     TIDEGATE_CHANGEABLE("locks.ddl_wait_budget", locks.ddl_wait_budget, not_zero),
     TIDEGATE_CHANGEABLE("locks.stall_budget", locks.stall_budget, not_zero),

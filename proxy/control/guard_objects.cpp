@@ -17,12 +17,14 @@ BEGIN
 END
 )sql";
 
-// Pids are used again; with its start a backend is known for certain. NULL: there is no such backend.
+// Pids are used again; with its start a backend is known for certain. NULL: there is no such backend (-1 gives
+// the activity of all).
 constexpr std::string_view token = R"sql(
 SELECT covers || ':' || encode(tidegate_guard.hmac(
          tidegate_guard.hmac(s.secret, int4send(a.pid) || timestamptz_send(a.backend_start)),
          convert_to(covers || ':', 'UTF8') || command), 'hex')
   FROM tidegate_guard.settings AS s, pg_stat_get_activity(backend) AS a
+ WHERE a.pid = backend
 )sql";
 
 // A token is good for the text of the message that the client sent, which is what current_query() is for

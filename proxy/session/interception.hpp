@@ -74,6 +74,7 @@ class interception {
   bool is_temporary(const sql::statement& s) const;
   bool existed(const sql::statement& s) const;
   bool changes_schema() const;
+  bool keeps_ledger() const;
   boost::asio::awaitable<void> decide();
 
   boost::asio::awaitable<void> carry_out();

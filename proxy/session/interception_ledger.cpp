@@ -57,7 +57,7 @@ boost::asio::awaitable<bool> interception::mark_changes() {
   const bool any = changes(parsed_) || std::any_of(executed_.begin(), executed_.end(),
                                                    [&](const auto& e) { return changes(e.second); });
   const core::pipeline& pipeline = session_.state().pipeline();
-  if (!session_.control() || !any || pipeline.failed()) co_return true;
+  if (!keeps_ledger() || !any || pipeline.failed()) co_return true;
   if (pipeline.status() == core::transaction_status::idle) {
     if (!pipeline.unsynced()) co_return true;  // a transaction of its own, or of the message's
     if (is_execute() && !pipeline.executed_unsynced()) {
@@ -79,9 +79,13 @@ boost::asio::awaitable<bool> interception::mark_changes() {
   co_return true;
 }
 
+bool interception::keeps_ledger() const {
+  return session_.control() != nullptr && settings_->policies.ledger;
+}
+
 policies::inverse interception::undo_of(const policies::rule_input& input) const {
   policies::inverse none;
-  if (!session_.control() || !is_change(input.statement)) return none;
+  if (!keeps_ledger() || !is_change(input.statement)) return none;
   const bool plain = reading_.client_encoding == "UTF8" || is_ascii(input.text);
   if (!plain || (!reading_.lexical.standard_conforming_strings && input.text.find('\\') != input.text.npos)) {
     none.why_not = "the client's encoding or strings can't be taken apart";
@@ -142,7 +146,7 @@ control::ddl_entry interception::ledger_entry(const decided& d) const {
 }
 
 void interception::tell_ledger() {
-  if (!session_.control() || action_ == audit::action_taken::refused) return;
+  if (!keeps_ledger() || action_ == audit::action_taken::refused) return;
   const auto& statements = parsed_.statements;
   const auto fates = policies::fates_of(statements);
   const bool succeeded = outcome_ == audit::outcome::succeeded;

@@ -72,6 +72,17 @@ STATEMENTS = [
 
 
 @pytest.fixture
+def make_gateway(make_gateway):
+    """With the ledger, which is off by default."""
+    return lambda settings=None, **arguments: make_gateway(gateway.merged({"policies": {"ledger": True}}, settings or {}), **arguments)
+
+
+@pytest.fixture
+def target(make_gateway):
+    return make_gateway()
+
+
+@pytest.fixture
 def database(postgres):
     name = f"ledger_{os.getpid()}"
     postgres.execute(f"CREATE DATABASE {name} OWNER app", "postgres")

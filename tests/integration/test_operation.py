@@ -74,7 +74,7 @@ def _logs_in(gateway) -> bool:
 
 
 def test_running_out_of_descriptors_neither_spins_nor_kills(make_gateway):
-    gateway = make_gateway(files=80)
+    gateway = make_gateway({"locks": {"share_gate": False}}, files=80)
     # The sanitizer looks at an object's type through a pipe, and takes it for a wrong one when it gets none: unless it has seen the
     # type before.
     for database in ("app", "nowhere") * 4:
