@@ -17,8 +17,8 @@ BEGIN
 END
 )sql";
 
-// Pids are used again; with its start a backend is known for certain. NULL: there is no such backend (-1 gives
-// the activity of all).
+// Pids are used again; with its start a backend is known for certain. NULL: there is no such backend (-1
+// gives the activity of all).
 constexpr std::string_view token = R"sql(
 SELECT covers || ':' || encode(tidegate_guard.hmac(
          tidegate_guard.hmac(s.secret, int4send(a.pid) || timestamptz_send(a.backend_start)),
