@@ -1,6 +1,7 @@
 #include "proxy/control/gate_channel.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -33,8 +34,9 @@ constexpr std::string_view notify =
     "SELECT pg_catalog.set_config('synchronous_commit', 'off', true), "
     "pg_catalog.pg_notify('tidegate_gate', $1)";
 
-constexpr std::string_view is_of_our_role = R"sql(
-SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = $1::pg_catalog.int4 AND a.usename = SESSION_USER)sql";
+constexpr std::string_view of_our_role = R"sql(
+SELECT a.pid FROM pg_catalog.pg_stat_activity AS a
+ WHERE a.pid = ANY ($1::pg_catalog.int4[]) AND a.usename = SESSION_USER)sql";
 
 command notification_of(std::string payload) {
   std::vector<text_cell> parameters(1, std::move(payload));
@@ -152,43 +154,55 @@ asio::awaitable<void> gate_channel::follow() {
       commands.push_back({.sql = "SELECT 1"});
       co_await listener_.run(std::move(commands));
     }
-    for (const pg_connection::notification& each : *got) {
-      pg_connection::notification notice = each;
-      co_await take(std::move(notice));
+    std::vector<request> requests = take(*got);
+    if (!requests.empty()) co_await hold(std::move(requests));
+  }
+}
+
+// What is done at once; what is to be held is given back.
+std::vector<gate_channel::request> gate_channel::take(
+    const std::vector<pg_connection::notification>& notices) {
+  std::vector<request> requests;
+  for (const pg_connection::notification& notice : notices) {
+    auto what = core::parse_gate_notice(notice.payload);
+    if (!what) continue;
+    if (const auto* answer = std::get_if<core::gate_closed>(&*what)) {
+      const auto waits = unanswered_.find(answer->id);
+      if (waits == unanswered_.end() || waits->second->answers == 0) continue;
+      if (--waits->second->answers == 0) waits->second->timer.cancel();
+    } else if (const auto* opened = std::get_if<core::gate_open>(&*what)) {
+      held_.erase(opened->id);
+      std::erase_if(requests, [&](const request& each) { return each.what.id == opened->id; });
+    } else if (auto* close = std::get_if<core::gate_close>(&*what); close != nullptr && !is_ours(close->id)) {
+      requests.push_back({std::move(*close), notice.sender});
     }
   }
+  return requests;
 }
 
-asio::awaitable<void> gate_channel::take(pg_connection::notification notice) {
-  auto what = core::parse_gate_notice(notice.payload);
-  if (!what) co_return;
-  if (const auto* answer = std::get_if<core::gate_closed>(&*what)) {
-    const auto waits = unanswered_.find(answer->id);
-    if (waits == unanswered_.end() || waits->second->answers == 0) co_return;
-    if (--waits->second->answers == 0) waits->second->timer.cancel();
-  } else if (const auto* opened = std::get_if<core::gate_open>(&*what)) {
-    held_.erase(opened->id);
-  } else if (auto* close = std::get_if<core::gate_close>(&*what); close != nullptr && !is_ours(close->id)) {
-    core::gate_close wanted = std::move(*close);
-    co_await hold(std::move(wanted), notice.sender);
-  }
-}
-
-asio::awaitable<void> gate_channel::hold(core::gate_close what, std::int32_t sender) {
-  if (held_.size() >= most_held) co_return;
+// One question, however many a stranger has sent.
+asio::awaitable<void> gate_channel::hold(std::vector<request> requests) {
+  std::set<std::int32_t> senders;
+  for (const request& each : requests) senders.insert(each.sender);
   std::vector<command> question;
-  std::vector<text_cell> pid(1, std::to_string(sender));
-  question.push_back({.sql = std::string(is_of_our_role), .parameters = std::move(pid), .reused = true});
+  std::vector<text_cell> pids(1, array_literal(senders));
+  question.push_back({.sql = std::string(of_our_role), .parameters = std::move(pids), .reused = true});
   const auto known = co_await listener_.run(std::move(question));
-  if (stopped_ || !known.front() || known.front()->rows.empty()) co_return;
+  if (stopped_ || !known.front()) co_return;
+  std::set<std::int32_t> believed;
+  for (const text_row& row : known.front()->rows)
+    if (const auto pid = number<std::int32_t>(row, 0)) believed.insert(*pid);
 
-  held one{.closures = {}, .until = clock::now() + what.hold};
-  for (const std::string& database : databases_)
-    one.closures.push_back(hooks_.close(database, what.names, one.until));
-  held_.emplace(what.id, std::move(one));
-  std::vector<command> answer;
-  answer.push_back(notification_of(core::to_payload(core::gate_closed{what.id})));
-  co_await listener_.run(std::move(answer));
+  std::vector<command> answers;
+  for (request& each : requests) {
+    if (!believed.contains(each.sender) || held_.size() >= most_held) continue;
+    held one{.closures = {}, .until = clock::now() + each.what.hold};
+    for (const std::string& database : databases_)
+      one.closures.push_back(hooks_.close(database, each.what.names, one.until));
+    held_.emplace(each.what.id, std::move(one));
+    answers.push_back(notification_of(core::to_payload(core::gate_closed{each.what.id})));
+  }
+  if (!answers.empty()) co_await listener_.run(std::move(answers));
 }
 
 void gate_channel::drop_expired() {

@@ -9,8 +9,9 @@
 // A waits for the answers for 25 ms at most and then goes on: the gate keeps statements from piling up behind
 // a lock, and does not guard what is right. B opens by its own deadline when A is not heard of again.
 //
-// Anybody who may connect can NOTIFY. What counts is who sent it, which the server says: a session of the
-// same role as the listener's, so all gateways in front of a database need the same control role.
+// Anybody who may connect can NOTIFY. The gate is closed for those only whom the server says to be sessions
+// of the listener's own role, so all gateways in front of a database need the same control role; with the
+// other two notices somebody else can at worst open it early.
 //
 // Lives on the control thread only; its coroutines keep it alive.
 
@@ -68,6 +69,10 @@ class gate_channel final : public std::enable_shared_from_this<gate_channel> {
     std::vector<core::gate::closure> closures;
     clock::time_point until;
   };
+  struct request {
+    core::gate_close what;
+    std::int32_t sender = 0;
+  };
   struct expected {
     boost::asio::steady_timer timer;
     std::size_t answers = 0;
@@ -75,8 +80,8 @@ class gate_channel final : public std::enable_shared_from_this<gate_channel> {
 
   boost::asio::awaitable<void> listen();
   boost::asio::awaitable<void> follow();
-  boost::asio::awaitable<void> take(pg_connection::notification notice);
-  boost::asio::awaitable<void> hold(core::gate_close what, std::int32_t sender);
+  std::vector<request> take(const std::vector<pg_connection::notification>& notices);
+  boost::asio::awaitable<void> hold(std::vector<request> requests);
   void drop_expired();
   bool is_ours(const std::string& id) const;
 

@@ -153,8 +153,24 @@ def test_listener_goes_with_the_last_client_and_comes_back_after_a_loss(pair, po
 
 def test_gate_can_be_kept_to_oneself(make_gateway, postgres):
     wait_until(lambda: listeners(postgres) == 0, what="nobody else shares the database's gate")
-    gateway = make_gateway({"locks": {"share_gate": False}})
+    gateway, other = make_gateway({"locks": {"share_gate": False}}), make_gateway()
     with gateway.login() as client:
         assert wire.errors(client.query(ALTER)) == []
-        time.sleep(1.5)   # a listener would have come by now
-        assert listeners(postgres) == 0
+        # Each looks once a second who its clients are: the other has done so twice when its listener has come and gone.
+        with other.login():
+            wait_until(lambda: listeners(postgres) == 1, what="the other listens")
+        wait_until(lambda: listeners(postgres) == 0, what="the other has let go")
+
+
+def test_flood_of_strangers_keeps_nobody_from_being_heard(pair, postgres):
+    _, other, migrator, application = pair()
+    postgres.execute("DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN")
+    with postgres.connect(dbname="app", user="stranger") as stranger, reader_of(postgres) as reader:
+        stranger.execute("SELECT count(pg_notify('tidegate_gate', format('1:15:close%s:%s5:200005:shelf', length(n::text) + 2, n || '-1'))) FROM generate_series(1, 20000) n")
+        begin_change(migrator, postgres)
+        application.send(wire.query("SELECT count(*) FROM shelf"))
+        wait_until(lambda: held(other) == 1, what="the statement is held by the other gateway")
+        reader.commit()
+        assert wire.errors(migrator.read_until("Z", 20)) == []
+        assert wire.rows(application.read_until("Z", 20)) == [["2000"]]
+    postgres.execute("DROP ROLE stranger")
