@@ -4,17 +4,17 @@
 #include "policies/sql/quote.hpp"
 #include "proxy/control/blockers.hpp"
 #include "proxy/control/pg_connection.hpp"
+#include "proxy/control/wait_for.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <optional>
 #include <ostream>
 #include <string_view>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
 
 namespace tidegate::cli {
 
@@ -219,13 +219,14 @@ struct visit {
   control::sql_error error;  // when there is no examination
 };
 
-asio::awaitable<void> examine(control::control_target target, visit& result) {
+asio::awaitable<visit> examine(control::control_target target) {
+  visit result;
   const auto began = std::chrono::steady_clock::now();
   control::pg_connection connection(co_await asio::this_coro::executor);
   const auto connected = co_await connection.connect(std::move(target));
   if (!connected) {
     result.error = connected.error();
-    co_return;
+    co_return result;
   }
   result.uses_tls = connection.uses_tls();
   result.took =
@@ -235,16 +236,7 @@ asio::awaitable<void> examine(control::control_target target, visit& result) {
     result.server = std::move(*examined);
   else
     result.error = examined.error();
-}
-
-visit examine_now(const control::control_target& target) {
-  asio::io_context context(1);
-  visit result;
-  std::exception_ptr failed;
-  asio::co_spawn(context, examine(target, result), [&](std::exception_ptr thrown) { failed = thrown; });
-  context.run();
-  if (failed) std::rethrow_exception(failed);
-  return result;
+  co_return result;
 }
 
 advice unreachable(const control::sql_error& error, const config::database_settings& entry) {
@@ -276,7 +268,7 @@ bool visit_database(const config::database_settings& entry, const config::settin
   }
   target->settings.own_search_path = true;
   target->settings.lock_timeout = target->settings.statement_timeout = std::chrono::milliseconds(0);
-  const visit found = examine_now(*target);
+  const visit found = control::wait_for(examine(*target));
   if (!found.server) {
     to.add(unreachable(found.error, entry));
     return false;

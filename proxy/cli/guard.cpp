@@ -4,6 +4,7 @@
 #include "protocol/sqlstate.hpp"
 #include "proxy/cli/judging.hpp"
 #include "proxy/control/pg_connection.hpp"
+#include "proxy/control/wait_for.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -13,8 +14,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
 
 namespace tidegate::cli {
@@ -53,19 +52,6 @@ asio::awaitable<outcome<guard_examination>> carry_out(guard_action action, contr
       break;
   }
   co_return co_await control::examine_guard(connection);
-}
-
-outcome<guard_examination> wait_for(asio::awaitable<outcome<guard_examination>> work) {
-  asio::io_context context(1);
-  std::optional<outcome<guard_examination>> result;
-  std::exception_ptr failed;
-  asio::co_spawn(context, std::move(work), [&](std::exception_ptr thrown, outcome<guard_examination> value) {
-    failed = thrown;
-    if (!thrown) result.emplace(std::move(value));
-  });
-  context.run();
-  if (failed) std::rethrow_exception(failed);
-  return std::move(*result);
 }
 
 std::string_view advice_on(const sql_error& error) {
@@ -119,7 +105,7 @@ int run_guard(guard_action action, const guard_command_options& options, std::os
   wanted.control_roles = given(options.control_roles);
   if (!options.mode.empty()) wanted.mode = options.mode;
   try {
-    const auto done = wait_for(carry_out(action, std::move(target), std::move(wanted)));
+    const auto done = control::wait_for(carry_out(action, std::move(target), std::move(wanted)));
     if (!done) {
       err << "tidegate guard: " << done.error().message << " (" << done.error().sqlstate << ")\n";
       if (const auto advice = advice_on(done.error()); !advice.empty()) err << "  -> " << advice << '\n';

@@ -3,18 +3,16 @@
 #include "proxy/cli/judging.hpp"
 #include "proxy/control/ddl_ledger.hpp"
 #include "proxy/control/pg_connection.hpp"
+#include "proxy/control/wait_for.hpp"
 
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <ostream>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/this_coro.hpp>
 
 namespace tidegate::cli {
@@ -31,26 +29,28 @@ struct found {
   control::sql_error error;
 };
 
-asio::awaitable<void> read(control::control_target target, std::int64_t id, found& into) {
+asio::awaitable<found> read(control::control_target target, std::int64_t id) {
+  found all;
   control::pg_connection connection(co_await asio::this_coro::executor);
   const auto connected = co_await connection.connect(std::move(target));
   if (!connected) {
-    into.error = connected.error();
-    co_return;
+    all.error = connected.error();
+    co_return all;
   }
   if (id == 0) {
     auto rows = co_await control::read_ledger(connection, listed);
     if (rows)
-      into.newest = std::move(*rows);
+      all.newest = std::move(*rows);
     else
-      into.error = rows.error();
-    co_return;
+      all.error = rows.error();
+    co_return all;
   }
   auto answer = co_await control::find_in_ledger(connection, id);
   if (answer)
-    into.answer = std::move(*answer);
+    all.answer = std::move(*answer);
   else
-    into.error = answer.error();
+    all.error = answer.error();
+  co_return all;
 }
 
 // In one line of a comment or of a list, whatever a client has called itself.
@@ -101,13 +101,7 @@ int print_undo(const found& all, std::ostream& out, std::ostream& err) {
 
 int answer(const undo_options& options, std::int64_t id, std::ostream& out, std::ostream& err) {
   control::control_target target = control::parse_conninfo(options.database);
-  asio::io_context context(1);
-  found all;
-  std::exception_ptr thrown;
-  asio::co_spawn(context, read(std::move(target), id, all),
-                 [&](std::exception_ptr error) { thrown = error; });
-  context.run();
-  if (thrown) std::rethrow_exception(thrown);
+  const found all = control::wait_for(read(std::move(target), id));
   if (!all.error.message.empty()) throw std::runtime_error(all.error.message);
   if (id == 0) {
     print_list(out, all.newest);

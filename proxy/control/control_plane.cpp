@@ -1,12 +1,13 @@
 #include "proxy/control/control_plane.hpp"
 
 #include "proxy/control/control_pool.hpp"
+#include "proxy/net/random_bytes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 
@@ -36,11 +37,9 @@ sql_error stopping() {
 
 // Of this run of the gateway, among all that share a database.
 std::string random_name() {
-  std::random_device device;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string name;
-  for (int i = 0; i < 16; ++i) name += digits[device() % digits.size()];
-  return name;
+  std::array<std::byte, 8> bytes{};
+  net::random_bytes(bytes);
+  return bytea(bytes).substr(2);
 }
 
 }  // namespace

@@ -188,8 +188,8 @@ asio::awaitable<std::vector<outcome<query_result>>> record_ddl(querier& source,
                                                                const std::vector<ddl_entry>& entries) {
   std::vector<std::string> needed{"ddl"};
   std::string with(definitions);
-  const auto ready = co_await make_ready(source, std::move(needed), std::move(with));
-  if (!ready) co_return std::vector<outcome<query_result>>(entries.size(), ready.error());
+  const auto why_not = co_await make_ready(source, std::move(needed), std::move(with));
+  if (why_not) co_return std::vector<outcome<query_result>>(entries.size(), *why_not);
   std::vector<command> commands;
   for (const ddl_entry& entry : entries) {
     command each;

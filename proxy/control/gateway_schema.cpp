@@ -64,8 +64,8 @@ asio::awaitable<outcome<standing>> find_standing(querier& source, std::vector<st
   co_return found == "ours" ? standing::ours : found == "foreign" ? standing::foreign : standing::absent;
 }
 
-asio::awaitable<outcome<void>> make_ready(querier& source, std::vector<std::string> tables,
-                                          std::string definitions) {
+asio::awaitable<std::optional<sql_error>> make_ready(querier& source, std::vector<std::string> tables,
+                                                     std::string definitions) {
   const auto there = co_await find_standing(source, std::move(tables));
   if (!there) co_return there.error();
   if (*there == standing::foreign)
@@ -78,7 +78,7 @@ asio::awaitable<outcome<void>> make_ready(querier& source, std::vector<std::stri
     const auto made = co_await define(source, std::move(text));
     if (!made) co_return made.error();
   }
-  co_return outcome<void>(boost::system::in_place_value);
+  co_return std::nullopt;
 }
 
 asio::awaitable<outcome<query_result>> ask(querier& source, std::string_view sql,
@@ -113,19 +113,6 @@ asio::awaitable<outcome<query_result>> write(querier& source, std::string_view s
   commands.push_back({std::string(sql), std::move(parameters)});
   auto outcomes = co_await write(source, std::move(commands));
   co_return std::move(outcomes.front());
-}
-
-std::string text_array(const std::vector<std::string>& texts) {
-  std::string out = "{";
-  for (const auto& text : texts) {
-    out += out.size() == 1 ? "\"" : ",\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    out += '"';
-  }
-  return out + "}";
 }
 
 }  // namespace tidegate::control

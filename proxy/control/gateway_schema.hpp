@@ -6,6 +6,7 @@
 #include "proxy/control/querier.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +25,10 @@ enum class standing : std::uint8_t {
 boost::asio::awaitable<outcome<standing>> find_standing(querier& source, std::vector<std::string> tables);
 
 // The same for whoever is about to write there: where tables are missing, `definitions` (statements of
-// PL/pgSQL that make each IF NOT EXISTS) are run, one gateway at a time. Foreign ones are an error (55000).
-boost::asio::awaitable<outcome<void>> make_ready(querier& source, std::vector<std::string> tables,
-                                                 std::string definitions);
+// PL/pgSQL that make each IF NOT EXISTS) are run, one gateway at a time. Why nothing can be written there;
+// foreign ones are 55000.
+boost::asio::awaitable<std::optional<sql_error>> make_ready(querier& source, std::vector<std::string> tables,
+                                                            std::string definitions);
 
 // One query.
 boost::asio::awaitable<outcome<query_result>> ask(querier& source, std::string_view sql,
@@ -39,8 +41,5 @@ boost::asio::awaitable<std::vector<outcome<query_result>>> write(querier& source
                                                                  std::vector<command> commands);
 boost::asio::awaitable<outcome<query_result>> write(querier& source, std::string_view sql,
                                                     std::vector<text_cell> parameters);
-
-// An array literal of any texts.
-std::string text_array(const std::vector<std::string>& texts);
 
 }  // namespace tidegate::control

@@ -70,30 +70,10 @@ command plain(std::string_view sql) {
   return {std::string(sql), {}};
 }
 
-// Any text as an element of an array's input form.
-std::string array_of(const std::vector<std::string>& texts) {
-  std::string out = "{";
-  for (const std::string& text : texts) {
-    out += out.size() == 1 ? "\"" : ",\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    out += '"';
-  }
-  return out + "}";
-}
-
 std::string new_secret() {
   std::array<std::byte, 32> secret{};
   net::random_bytes(secret);
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out = "\\x";
-  for (const std::byte b : secret) {
-    out += digits[std::to_integer<unsigned>(b) >> 4U];
-    out += digits[std::to_integer<unsigned>(b) & 0xFU];
-  }
-  return out;
+  return bytea(secret);
 }
 
 // 'A', 'B' of the definition as the catalog has it: {A,B}.
@@ -164,7 +144,7 @@ asio::awaitable<void> look_at_settings(querier& source, const text_rows& rows, g
 asio::awaitable<outcome<std::optional<std::string>>> find_unknown_role(querier& source,
                                                                        std::vector<std::string> roles) {
   std::vector<command> commands(1, plain(unknown_roles_query));
-  commands.front().parameters.emplace_back(array_of(roles));
+  commands.front().parameters.emplace_back(text_array(roles));
   const auto outcomes = co_await source.run(std::move(commands));
   const auto& found = outcomes.front();
   if (!found) co_return found.error();
@@ -207,7 +187,7 @@ std::vector<command> creation(const guard_examination& before, const guard_optio
       "INSERT INTO tidegate_guard.settings (secret, mode, allowed_roles) VALUES ($1::pg_catalog.bytea, $2, "
       "$3::pg_catalog.name[])");
   insert.parameters = {new_secret(), options.mode.value_or(before.mode.value_or("enforce")),
-                       array_of(options.allowed_roles.value_or(before.allowed_roles))};
+                       text_array(options.allowed_roles.value_or(before.allowed_roles))};
   commands.push_back(std::move(insert));
   for (const auto& each : guard_sql::event_triggers) commands.push_back({guard_sql::create(each), {}});
   return commands;

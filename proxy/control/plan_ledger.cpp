@@ -99,8 +99,8 @@ asio::awaitable<outcome<std::int64_t>> record_plan(querier& source, const polici
                                                    const plan_owner& owner) {
   std::string with(definitions);
   std::vector<std::string> needed = tables();
-  const auto ready = co_await make_ready(source, std::move(needed), std::move(with));
-  if (!ready) co_return ready.error();
+  const auto obstacle = co_await make_ready(source, std::move(needed), std::move(with));
+  if (obstacle) co_return *obstacle;
   std::vector<std::string> kinds, sql, done, undo, not_null;
   for (const auto& step : plan.steps) {
     kinds.emplace_back(name(step.kind));

@@ -1,5 +1,9 @@
 #include "proxy/control/query_result.hpp"
 
+#include <iterator>
+
+#include <boost/algorithm/hex.hpp>
+
 namespace tidegate::control {
 
 std::string text(const text_row& row, std::size_t column) {
@@ -46,6 +50,26 @@ std::vector<std::string> array(const text_row& row, std::size_t column) {
     ++at;  // the comma
   }
   return elements;
+}
+
+std::string text_array(const std::vector<std::string>& texts) {
+  std::string out = "{";
+  for (const auto& text : texts) {
+    out += out.size() == 1 ? "\"" : ",\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  return out + "}";
+}
+
+std::string bytea(std::span<const std::byte> bytes) {
+  std::string out = "\\x";
+  const auto* const begin = reinterpret_cast<const unsigned char*>(bytes.data());
+  boost::algorithm::hex_lower(begin, begin + bytes.size(), std::back_inserter(out));
+  return out;
 }
 
 }  // namespace tidegate::control

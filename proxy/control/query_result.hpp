@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -63,6 +64,10 @@ std::vector<std::string> array(const text_row& row, std::size_t column);
 // The input form of an array of oids or other plain words: {1,2,3}.
 template <class Range>
 std::string array_literal(const Range& words);
+// The input form of an array of any texts.
+std::string text_array(const std::vector<std::string>& texts);
+// The input form of a bytea: \x0aff.
+std::string bytea(std::span<const std::byte> bytes);
 
 }  // namespace tidegate::control
 

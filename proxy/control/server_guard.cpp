@@ -1,5 +1,6 @@
 #include "proxy/control/server_guard.hpp"
 
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,18 +30,6 @@ SELECT pg_catalog.bool_or(t.evtenabled <> 'D'),
 constexpr std::string_view token =
     "SELECT tidegate_guard.token($1::pg_catalog.int4, $2, $3::pg_catalog.bytea)";
 
-std::string as_bytea(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out = "\\x";
-  out.reserve(2 + 2 * bytes.size());
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += digits[byte >> 4U];
-    out += digits[byte & 0xFU];
-  }
-  return out;
-}
-
 }  // namespace
 
 asio::awaitable<outcome<guard_state>> find_guard(querier& source) {
@@ -60,7 +49,8 @@ asio::awaitable<outcome<std::string>> vouch_for(querier& source, std::int32_t ba
                                                 vouch_covers covers, std::string_view text) {
   std::vector<command> commands;
   commands.push_back(
-      {std::string(token), {std::to_string(backend_pid), std::string(name(covers)), as_bytea(text)}});
+      {std::string(token),
+       {std::to_string(backend_pid), std::string(name(covers)), bytea(std::as_bytes(std::span(text)))}});
   const auto outcomes = co_await source.run(std::move(commands));
   const auto& made = outcomes.front();
   if (!made) co_return made.error();

@@ -3,13 +3,11 @@
 #include "proxy/control/catalog_reader.hpp"
 #include "proxy/control/name_resolution.hpp"
 #include "proxy/control/pg_connection.hpp"
+#include "proxy/control/wait_for.hpp"
 
-#include <exception>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 namespace tidegate::control {
@@ -20,15 +18,15 @@ class standalone_reader::impl {
  public:
   explicit impl(control_target target) : connection_(context_.get_executor()) {
     target.settings.own_search_path = true;
-    const auto connected = wait_for(connection_.connect(target));
+    const auto connected = wait_for(context_, connection_.connect(target));
     if (!connected) throw std::runtime_error(connected.error().message);
-    const auto names = wait_for(resolve({}));
+    const auto names = wait_for(context_, resolve({}));
     if (!names) throw std::runtime_error(names.error().message);
     database_ = names->session.database;
   }
 
   policies::catalog_snapshot read(const policies::fact_request& request) {
-    facts read = wait_for(read_all(request));
+    facts read = wait_for(context_, read_all(request));
     problem_ = std::move(read.lacked);
     return std::move(read.snapshot);
   }
@@ -38,20 +36,6 @@ class standalone_reader::impl {
   const std::string& problem() const { return problem_; }
 
  private:
-  template <class T>
-  T wait_for(asio::awaitable<T> work) {
-    std::optional<T> result;
-    std::exception_ptr failed;
-    asio::co_spawn(context_, std::move(work), [&](std::exception_ptr thrown, T value) {
-      failed = thrown;
-      if (!thrown) result.emplace(std::move(value));
-    });
-    context_.restart();
-    context_.run();
-    if (failed) std::rethrow_exception(failed);
-    return std::move(*result);
-  }
-
   asio::awaitable<outcome<resolved_names>> resolve(policies::fact_request request) {
     const resolution_query query = make_resolution_query(request);
     std::vector<command> commands(1);
