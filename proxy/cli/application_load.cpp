@@ -1,9 +1,10 @@
 #include "proxy/cli/application_load.hpp"
 
+#include "proxy/cli/wait_meter.hpp"
+
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -16,7 +17,6 @@
 namespace tidegate::cli {
 
 namespace asio = boost::asio;
-using clock = std::chrono::steady_clock;
 
 namespace {
 constexpr auto think_time = std::chrono::milliseconds(4);
@@ -26,7 +26,7 @@ struct application_load::state {
   std::uint64_t rows = 0;
   bool stopping = false;
   sample now;
-  std::array<std::optional<clock::time_point>, clients> waiting_since;
+  std::array<wait_meter, clients> waits;
 };
 
 application_load::application_load(asio::any_io_executor executor, sql_address where, std::uint64_t rows)
@@ -56,12 +56,9 @@ asio::awaitable<void> application_load::work(std::shared_ptr<state> shared,
       const std::string order = std::to_string(any_order(random));
       std::string sql = reads ? "SELECT customer, total, status FROM orders WHERE id = " + order
                               : "UPDATE orders SET status = 'shipped' WHERE id = " + order;
-      const auto began = clock::now();
-      shared->waiting_since[number] = began;
+      shared->waits[number].begin();
       const sql_answer answer = co_await client->run(std::move(sql));
-      shared->waiting_since[number].reset();
-      shared->now.worst_wait =
-          std::max<std::chrono::nanoseconds>(shared->now.worst_wait, clock::now() - began);
+      shared->waits[number].end();
       ++shared->now.statements;
       if (answer.error) ++shared->now.errors;
       timer.expires_after(think_time);
@@ -69,16 +66,13 @@ asio::awaitable<void> application_load::work(std::shared_ptr<state> shared,
     }
   } catch (const std::exception&) {
     ++shared->now.errors;
-    shared->waiting_since[number].reset();
+    shared->waits[number].abandon();
   }
 }
 
 application_load::sample application_load::take() {
   sample taken = std::exchange(shared_->now, {});
-  const auto now = clock::now();
-  for (const auto& since : shared_->waiting_since) {
-    if (since) taken.worst_wait = std::max<std::chrono::nanoseconds>(taken.worst_wait, now - *since);
-  }
+  for (wait_meter& each : shared_->waits) taken.worst_wait = std::max(taken.worst_wait, each.take());
   return taken;
 }
 

@@ -357,6 +357,15 @@ std::optional<question> read_question(const check_options& options, std::istream
   return asked;
 }
 
+// With what its tool would refuse told among the problems.
+migrations::migration divide(const migrations::migration_file& file, std::vector<std::string>& problems) {
+  auto divided = migrations::divide(file.text, file.tool, file.role, file.executes_in_transaction);
+  if (divided.refused)
+    problems.push_back(file.path + ":" + std::to_string(line_index(file.text).line(divided.refused->at)) +
+                       ": " + divided.refused->what);
+  return divided;
+}
+
 // As their tool would run them. What can't be read, or would be refused by the tool, keeps all from being
 // run.
 int answer_by_rehearsal(const question& asked, const std::string& database, std::istream& in,
@@ -364,11 +373,7 @@ int answer_by_rehearsal(const question& asked, const std::string& database, std:
   auto found = migrations::find_files(asked.wanted, in);
   std::vector<migration_message> messages;
   for (const auto& file : found.files) {
-    const auto divided = divide(file.text, file.tool, file.role, file.executes_in_transaction);
-    if (divided.refused)
-      found.problems.push_back(file.path + ":" +
-                               std::to_string(line_index(file.text).line(divided.refused->at)) + ": " +
-                               divided.refused->what);
+    const auto divided = divide(file, found.problems);
     const auto sent = messages_of(file.path, file.text, divided.sections, asked.wanted.runs);
     messages.insert(messages.end(), sent.begin(), sent.end());
   }
@@ -402,11 +407,7 @@ int answer(const question& asked, const check_options& options, std::istream& in
   std::vector<reported_file> files;
   bool failing = false;
   for (const auto& file : found.files) {
-    const auto divided = divide(file.text, file.tool, file.role, file.executes_in_transaction);
-    if (divided.refused)
-      found.problems.push_back(file.path + ":" +
-                               std::to_string(line_index(file.text).line(divided.refused->at)) + ": " +
-                               divided.refused->what);
+    const auto divided = divide(file, found.problems);
     files.push_back(
         check_script(file.path, file.text, divided.sections, asked.wanted.runs, asked.policy, facts));
     files.back().layout = migrations::name(file.tool);

@@ -132,6 +132,8 @@ class rehearsal {
     std::exception_ptr failed;
     asio::co_spawn(context_, run_all(messages), [&](std::exception_ptr thrown) {
       failed = thrown;
+      // What its transaction holds goes first: the probe may wait for it.
+      client_.reset();
       if (locks_) locks_->stop();
       probe_.reset();
     });

@@ -1,9 +1,9 @@
 #include "proxy/cli/stall_probe.hpp"
 
-#include <algorithm>
+#include "proxy/cli/wait_meter.hpp"
+
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -15,19 +15,14 @@
 namespace tidegate::cli {
 
 namespace asio = boost::asio;
-using clock = std::chrono::steady_clock;
 
 namespace {
 constexpr auto pause_between = std::chrono::milliseconds(2);
 }
 
 struct stall_probe::state {
-  struct client {
-    std::chrono::nanoseconds worst{0};
-    std::optional<clock::time_point> since;
-  };
   std::vector<std::string> tables;
-  client reader, writer;
+  wait_meter reader, writer;
   bool stopping = false;
 };
 
@@ -52,7 +47,7 @@ void stall_probe::watch(std::vector<std::string> tables) {
 
 asio::awaitable<void> stall_probe::ask(std::shared_ptr<state> shared, std::unique_ptr<sql_client> client,
                                        bool writes) {
-  state::client& mine = writes ? shared->writer : shared->reader;
+  wait_meter& mine = writes ? shared->writer : shared->reader;
   asio::steady_timer timer(co_await asio::this_coro::executor);
   try {
     for (std::size_t turn = 0; !shared->stopping; ++turn) {
@@ -60,28 +55,20 @@ asio::awaitable<void> stall_probe::ask(std::shared_ptr<state> shared, std::uniqu
         const std::string& table = shared->tables[turn % shared->tables.size()];
         std::string sql =
             writes ? "EXPLAIN DELETE FROM " + table + " WHERE false" : "EXPLAIN SELECT 1 FROM " + table;
-        const auto began = clock::now();
-        mine.since = began;
+        mine.begin();
         co_await client->run(std::move(sql));
-        mine.since.reset();
-        mine.worst = std::max<std::chrono::nanoseconds>(mine.worst, clock::now() - began);
+        mine.end();
       }
       timer.expires_after(pause_between);
       co_await timer.async_wait(asio::use_awaitable);
     }
   } catch (const std::exception&) {
-    mine.since.reset();  // its connection is gone: nothing is felt any more
+    mine.abandon();
   }
 }
 
 stall_probe::sample stall_probe::take() {
-  const auto now = clock::now();
-  const auto taken = [now](state::client& of) {
-    auto worst = std::exchange(of.worst, {});
-    if (of.since) worst = std::max<std::chrono::nanoseconds>(worst, now - *of.since);
-    return worst;
-  };
-  return {.reader = taken(shared_->reader), .writer = taken(shared_->writer)};
+  return {.reader = shared_->reader.take(), .writer = shared_->writer.take()};
 }
 
 }  // namespace tidegate::cli

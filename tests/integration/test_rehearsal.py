@@ -92,6 +92,14 @@ def test_rehearsal_ends_where_the_tool_would(postgres, tmp_path):
     assert shown.code == 1 and "22012" in shown.run.stdout and "nothing behind it was run" in shown.run.stdout
 
 
+@pytest.mark.parametrize("last", ["SELECT 1/0;\n", "SELECT 1;\n"], ids=["failed", "left open"])
+def test_transaction_that_is_not_ended_ends_with_the_rehearsal(postgres, tmp_path, last):
+    """Its locks go with it, and so does the wait of who wanted the table."""
+    ran = Rehearsed(postgres, tmp_path, {"1.sql": "BEGIN;\nALTER TABLE orders ADD COLUMN extra int;\n" + last})
+    assert ran.code == (1 if "0" in last else 0), ran.run.stderr
+    assert postgres.execute("SELECT 1 FROM pg_attribute WHERE attname = 'extra'", DATABASE) == []
+
+
 def test_copy_without_data_fails_and_its_data_are_no_statements(postgres, tmp_path):
     ran = Rehearsed(postgres, tmp_path, {"1.sql": "COPY empty FROM stdin;\n1\n2\n\\.\nSELECT 1;\n"})
     assert ran.code == 1 and len(ran.messages) == 1
