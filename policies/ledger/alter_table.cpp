@@ -44,23 +44,9 @@ class alter_reversal {
 
  private:
   std::string head() const {
-    const std::string name = sql::quote_name(table_);
-    switch (alter_.kind) {
-      case sql::object_kind::table:
-        return std::string("ALTER TABLE ") + (alter_.only ? "ONLY " : "") + name + " ";
-      case sql::object_kind::foreign_table:
-        return "ALTER FOREIGN TABLE " + name + " ";
-      case sql::object_kind::view:
-        return "ALTER VIEW " + name + " ";
-      case sql::object_kind::materialized_view:
-        return "ALTER MATERIALIZED VIEW " + name + " ";
-      case sql::object_kind::sequence:
-        return "ALTER SEQUENCE " + name + " ";
-      case sql::object_kind::composite_type:
-        return "ALTER TYPE " + name + " ";
-      default:
-        throw not_reversible("there is no inverse for this kind of ALTER");
-    }
+    const std::string_view kind = words(alter_.kind);
+    if (kind.empty()) throw not_reversible("there is no inverse for this kind of ALTER");
+    return "ALTER " + std::string(kind) + (alter_.only ? " ONLY " : " ") + sql::quote_name(table_) + " ";
   }
 
   // Empty: it changed nothing, or goes with what another part takes away.

@@ -20,37 +20,6 @@ using sql::qualified_name;
 using sql::quote_identifier;
 using sql::quote_name;
 
-// In ALTER and DROP; empty: not one that is reversed here.
-std::string_view words(object_kind kind) {
-  switch (kind) {
-    case object_kind::table:
-      return "TABLE";
-    case object_kind::view:
-      return "VIEW";
-    case object_kind::materialized_view:
-      return "MATERIALIZED VIEW";
-    case object_kind::index:
-      return "INDEX";
-    case object_kind::sequence:
-      return "SEQUENCE";
-    case object_kind::foreign_table:
-      return "FOREIGN TABLE";
-    case object_kind::type:
-    case object_kind::composite_type:
-      return "TYPE";
-    case object_kind::domain:
-      return "DOMAIN";
-    case object_kind::trigger:
-      return "TRIGGER";
-    case object_kind::policy:
-      return "POLICY";
-    case object_kind::rule:
-      return "RULE";
-    default:
-      return {};
-  }
-}
-
 bool is_type(object_kind kind) {
   return kind == object_kind::type || kind == object_kind::domain;
 }

@@ -19,6 +19,36 @@ bool changes_schema(const transaction_history::entry& e) {
 
 }  // namespace
 
+std::string_view words(sql::object_kind kind) {
+  switch (kind) {
+    case sql::object_kind::table:
+      return "TABLE";
+    case sql::object_kind::view:
+      return "VIEW";
+    case sql::object_kind::materialized_view:
+      return "MATERIALIZED VIEW";
+    case sql::object_kind::index:
+      return "INDEX";
+    case sql::object_kind::sequence:
+      return "SEQUENCE";
+    case sql::object_kind::foreign_table:
+      return "FOREIGN TABLE";
+    case sql::object_kind::type:
+    case sql::object_kind::composite_type:
+      return "TYPE";
+    case sql::object_kind::domain:
+      return "DOMAIN";
+    case sql::object_kind::trigger:
+      return "TRIGGER";
+    case sql::object_kind::policy:
+      return "POLICY";
+    case sql::object_kind::rule:
+      return "RULE";
+    default:
+      return {};
+  }
+}
+
 void reversal::note(const sql::qualified_name& object) {
   std::string name = sql::quote_name({.database = {}, .schema = object.schema, .name = object.name});
   auto& objects = result_.objects;

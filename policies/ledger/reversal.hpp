@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace tidegate::policies {
 
@@ -13,6 +14,9 @@ namespace tidegate::policies {
 struct not_reversible : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// In ALTER and DROP; empty: not one that is reversed.
+std::string_view words(sql::object_kind kind);
 
 class reversal {
  public:
