@@ -25,19 +25,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-// A server that floods a dialogue of the gateway's own is stopped here; the rest stays in the kernel.
-constexpr std::size_t inbox_bound = 1 << 20;
-
-constexpr std::byte flush_message[] = {std::byte{'H'}, std::byte{0}, std::byte{0}, std::byte{0},
-                                       std::byte{4}};
-
-bool is_fatal(core::byte_view message) {
-  if (static_cast<char>(message[0]) != 'E') return false;
-  const std::string_view severity =
-      field_of(message, 'V').empty() ? field_of(message, 'S') : field_of(message, 'V');
-  return severity == "FATAL" || severity == "PANIC";
-}
-
 core::session_limits limits_of(const config::settings& settings, bool replication) {
   const policies::policy& policy = settings.policies.policy;
   return {.query_buffer = settings.limits.query_buffer,
@@ -119,50 +106,6 @@ void client_session::bound_startup_settings() {
 }
 
 // Statements of the gateway's own between those of the client, which waits meanwhile.
-void client_session::run_dialogue(std::function<boost::asio::awaitable<void>(server_dialogue&)> what) {
-  phase_ = phase::dialogue;
-  inbox_ = std::exchange(server_pending_, {});
-  spawn([this, what = std::move(what)]() -> boost::asio::awaitable<void> {
-    server_dialogue server(*this);
-    co_await what(server);
-  });
-}
-
-void client_session::run_owed() {
-  if (!owes() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
-      core_.inside_client_message())
-    return;
-  if (owed_.empty() && !memory_->trail.marked()) {
-    tell_ledger(memory_->trail.settle(std::nullopt, errors_seen_));
-    return;
-  }
-  run_dialogue(
-      [this, owed = std::exchange(owed_, {})](server_dialogue& server) -> boost::asio::awaitable<void> {
-        std::vector<own_statement> statements;
-        for (const std::string& sql : owed) statements.push_back({sql});
-        if (!statements.empty() && !co_await server.run(std::move(statements), dialogue_end::sync)) co_return;
-        co_await settle_trail(server);
-      });
-}
-
-// The transaction has ended: what of its schema changes stands, its mark tells.
-boost::asio::awaitable<void> client_session::settle_trail(server_dialogue& server) {
-  if (!memory_ || memory_->trail.empty()) co_return;
-  std::optional<std::string> marks;
-  if (memory_->trail.marked()) {
-    const auto read =
-        co_await server.run_sql(dialogue_end::sync, ddl_trail::read_marks(), ddl_trail::clear_marks());
-    if (!read) co_return;
-    if (read->ok() && !read->rows.empty() && !read->rows.front().empty())
-      marks = control::text(read->rows.front().front(), 0);
-  }
-  tell_ledger(memory_->trail.settle(marks, errors_seen_));
-}
-
-void client_session::tell_ledger(std::vector<control::ddl_entry> changes) {
-  for (control::ddl_entry& change : changes) on_.shared.ledger.record(*control_, std::move(change));
-}
-
 void client_session::relay_early_bytes() {
   // Bytes that came with the logins are the first to be relayed.
   if (auto early = std::exchange(server_pending_, {}); !early.empty()) from_server(early);
@@ -514,8 +457,9 @@ void client_session::from_server(core::byte_view bytes) {
     scan = core_.scan_server(bytes, stop);
     // Before the client hears of it: whoever it tells may use what has changed at once, on another
     // connection.
-    if (schema_changes_ && scan.ready && core_.pipeline().status() == core::transaction_status::idle) {
-      schema_changes_ = false;
+    if (memory_ && memory_->schema_changes && scan.ready &&
+        core_.pipeline().status() == core::transaction_status::idle) {
+      memory_->schema_changes = false;
       core_.schema()->changed();
     }
     if (scan.forward != 0) {
@@ -729,128 +673,6 @@ void client_session::note_cancel_request() {
     self->wake();
     if (self->phase_ == phase::waiting) self->cancel_waiting();
   });
-}
-
-// ---- primitives of interceptions ----
-
-void client_session::schema_changed() {
-  if (core_.schema() == nullptr) return;
-  core_.schema()->changed();
-  schema_changes_ = !core_.pipeline().at_rest();
-}
-
-session_memory& client_session::memory() {
-  if (!memory_) memory_ = std::make_unique<session_memory>();
-  memory_->enter(transactions_);
-  return *memory_;
-}
-
-boost::asio::awaitable<bool> client_session::take_server() {
-  if (!core_.pipeline().answered()) {
-    if (core_.pipeline().unsynced()) {
-      on_.poller.send(server_->channel, flush_message);
-    }
-    while (phase_ == phase::draining && !ended_) co_await wait_signal(clock::time_point::max());
-  } else {
-    phase_ = phase::dialogue;
-    if (!server_pending_.empty()) inbox_ = std::exchange(server_pending_, {});
-  }
-  if (!ended_ && core_.pipeline().desynchronised())
-    end(end_reason::protocol, protocol::sqlstate::protocol_violation,
-        "the server's answers do not match the client's requests");
-  co_return !ended_;
-}
-
-boost::asio::awaitable<std::optional<core::byte_view>> client_session::next_server_message(
-    clock::time_point until) {
-  for (;;) {
-    if (ended_) co_return std::nullopt;
-    const core::byte_view waiting = core::byte_view(inbox_).subspan(inbox_begin_);
-    const auto peek = protocol::peek_frame(waiting, 0, static_cast<std::uint32_t>(inbox_bound) - 16);
-    if (peek.status == protocol::frame_status::ready && waiting.size() >= peek.header.total_size()) {
-      inbox_begin_ += peek.header.total_size();
-      const core::byte_view message = waiting.first(peek.header.total_size());
-      if (!is_fatal(message)) co_return message;
-      send_to_client(message);  // the server's last word is the client's to hear
-      end(end_reason::server_gone);
-      co_return std::nullopt;
-    }
-    if (peek.status == protocol::frame_status::too_short || peek.status == protocol::frame_status::too_long) {
-      end(end_reason::protocol, protocol::sqlstate::protocol_violation, "the server sent an invalid message");
-      co_return std::nullopt;
-    }
-    if (clock::now() >= until) co_return std::nullopt;
-    inbox_.erase(inbox_.begin(),
-                 inbox_.begin() + static_cast<std::ptrdiff_t>(std::exchange(inbox_begin_, 0)));
-    update_reading();
-    co_await wait_signal(until);
-  }
-}
-
-void client_session::send_to_server(core::byte_view bytes) {
-  if (ended_) return;
-  metrics_.user->bytes_sent[metrics::side::server].add(bytes.size());
-  on_.poller.send(server_->channel, bytes);
-}
-
-void client_session::send_to_client(core::byte_view bytes) {
-  if (ended_) return;
-  metrics_.user->bytes_sent[metrics::side::client].add(bytes.size());
-  on_.poller.send(client_, bytes);
-}
-
-boost::asio::awaitable<bool> client_session::relay_answer(core::byte_view message) {
-  core_.forwarded(message);
-  if (core_.pipeline().answered()) {  // a server that skips to the next Sync says nothing
-    send_to_server(message);
-    co_return !ended_;
-  }
-  phase_ = phase::answering;
-  query_running_ = true;
-  query_since_ = clock::now();
-  send_to_server(message);
-  // Inside a batch the server keeps its answer until Sync or Flush.
-  if (static_cast<char>(message[0]) != 'Q') send_to_server(flush_message);
-  update_reading();
-  if (inbox_begin_ != inbox_.size()) {
-    const auto early = std::exchange(inbox_, {});
-    from_server(core::byte_view(early).subspan(std::exchange(inbox_begin_, 0)));
-  }
-  while (phase_ == phase::answering && !ended_) co_await wait_signal(clock::time_point::max());
-  co_return !ended_;
-}
-
-boost::asio::awaitable<std::optional<char>> client_session::peek_client(clock::time_point until) {
-  wants_client_ = true;
-  while (client_pending_.empty() && !client_gone() && !client_read_ended_ && clock::now() < until) {
-    update_reading();
-    co_await wait_signal(until);
-  }
-  wants_client_ = false;
-  update_reading();
-  if (client_pending_.empty() || ended_) co_return std::nullopt;
-  co_return static_cast<char>(client_pending_.front());
-}
-
-boost::asio::awaitable<bool> client_session::pause(clock::duration duration) {
-  const auto until = clock::now() + duration;
-  while (clock::now() < until) {
-    if (client_gone() || cancel_requested_) co_return false;
-    co_await wait_signal(until);
-  }
-  co_return !client_gone() && !cancel_requested_;
-}
-
-boost::asio::awaitable<void> client_session::cancel_server() {
-  net::deadline until(on_.context.get_executor(), on_.shared.settings.load()->timeouts.cancel);
-  const auto target = server_->cancel;
-  co_await pool::send_cancel(*target, until);
-}
-
-boost::asio::awaitable<void> client_session::wait_signal(clock::time_point until) {
-  boost::system::error_code ignored;
-  signal_.expires_at(until);
-  co_await signal_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
 }
 
 }  // namespace tidegate::session

@@ -131,11 +131,11 @@ class client_session final : public std::enable_shared_from_this<client_session>
   boost::asio::awaitable<void> cancel_server();
   // Runs a statement of ours once the client's transaction has ended: what was set before it began is put
   // back then.
-  void run_when_at_rest(std::string sql) { owed_.push_back(std::move(sql)); }
+  void run_when_at_rest(std::string sql) { memory().owed.push_back(std::move(sql)); }
   // The client's statement has changed the schema, or will when its transaction is committed.
   void schema_changed();
   // It will have, when the server says that no transaction is open any more.
-  void schema_will_change() { schema_changes_ = core_.schema() != nullptr; }
+  void schema_will_change() { memory().schema_changes = core_.schema() != nullptr; }
   // What decisions remember of this session; made on first use.
   session_memory& memory();
 
@@ -176,7 +176,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
 
   void bound_startup_settings();
   void relay_early_bytes();
-  bool owes() const { return !owed_.empty() || (memory_ && !memory_->trail.empty()); }
+  bool owes() const { return memory_ && memory_->owes(); }
   void run_owed();
   boost::asio::awaitable<void> settle_trail(server_dialogue& server);
   void tell_ledger(std::vector<control::ddl_entry> changes);
@@ -220,7 +220,9 @@ class client_session final : public std::enable_shared_from_this<client_session>
   protocol::byte_buffer client_pending_;  // an incomplete message, or what waits behind an interception
   std::size_t client_needed_ = 0;  // how much of it must be there before it is looked at again; 0: unknown
   protocol::byte_buffer server_pending_;  // an incomplete message the session must see whole
-  protocol::byte_buffer inbox_;           // the server's bytes during a dialogue
+  // A server that floods a dialogue of the gateway's own is stopped here; the rest stays in the kernel.
+  static constexpr std::size_t inbox_bound = 1 << 20;
+  protocol::byte_buffer inbox_;  // the server's bytes during a dialogue
   std::size_t inbox_begin_ = 0;
   boost::asio::steady_timer signal_;  // cancelled whenever something an interception waits for has happened
   phase phase_ = phase::relaying;
@@ -241,9 +243,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   bool waits_for_answers_ = false;  // what is pending depends on them
   bool query_running_ = false;
   std::unique_ptr<session_memory> memory_;
-  char awaiting_type_ = 'Q';       // of the message that waits until the server has answered
-  bool schema_changes_ = false;    // once the transaction at hand has ended
-  std::vector<std::string> owed_;  // of run_when_at_rest
+  char awaiting_type_ = 'Q';  // of the message that waits until the server has answered
   std::uint64_t errors_seen_ = 0;
   std::uint64_t transactions_ = 0;  // ReadyForQuery(idle)s seen: tells one transaction from the next
   std::chrono::steady_clock::time_point last_activity_;

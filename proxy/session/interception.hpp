@@ -3,9 +3,10 @@
 // verdict -> run, guard, rewrite or refuse. A coroutine on the session's thread; the client's direction is
 // parked meanwhile, everything before the statement has been answered, everything behind it waits.
 //
-// interception.cpp comes to a decision and picks the way; interception_plan.cpp does so where the verdict is
-// a plan, interception_answers.cpp answers. The ways are guarded_ddl.cpp, concurrent_index.cpp,
-// planned_ddl.cpp and setting_bounds.cpp. interception_ledger.cpp tells the ledger.
+// interception_reading.cpp reads the message, interception.cpp comes to a decision and picks the way;
+// interception_plan.cpp does so where the verdict is a plan. interception_answers.cpp answers,
+// interception_vouching.cpp vouches to the server guard, interception_ledger.cpp tells the ledger. The ways
+// are guarded_ddl.cpp, concurrent_index.cpp, planned_ddl.cpp and setting_bounds.cpp.
 
 #include "config/settings.hpp"
 #include "policies/engine.hpp"
@@ -60,6 +61,8 @@ class interception {
 
   boost::asio::awaitable<void> refuse_message();
   boost::asio::awaitable<void> refuse_taken_name();
+  boost::asio::awaitable<void> refuse_parse();
+  boost::asio::awaitable<void> handle_with_names();
   boost::asio::awaitable<void> put_names_first();
   boost::asio::awaitable<void> handle();
   bool names_statements() const;

@@ -115,4 +115,11 @@ protocol::byte_buffer with_position_moved(protocol::bytes error_message, int at,
   return out;
 }
 
+bool is_fatal(protocol::bytes message) {
+  if (static_cast<char>(message[0]) != 'E') return false;
+  const std::string_view severity =
+      field_of(message, 'V').empty() ? field_of(message, 'S') : field_of(message, 'V');
+  return severity == "FATAL" || severity == "PANIC";
+}
+
 }  // namespace tidegate::session

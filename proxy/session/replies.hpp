@@ -33,6 +33,8 @@ int character_position(std::string_view text, std::int32_t byte_offset, bool utf
 
 // A field of an ErrorResponse or NoticeResponse of the server, by its letter; empty when it is not there.
 std::string_view field_of(protocol::bytes message, char letter);
+// An ErrorResponse behind which the server ends the connection.
+bool is_fatal(protocol::bytes message);
 
 // The server's ErrorResponse with its position moved: statements that were sent with `inserted` extra
 // characters at character `at` (1-based) report positions in the text the client wrote.

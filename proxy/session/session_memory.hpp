@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace tidegate::session {
 
@@ -16,7 +18,12 @@ struct session_memory {
   std::uint64_t transaction = 0;          // client_session::transactions() when it was written
   // Since when this transaction has held a strong lock on a relation that others use.
   std::optional<std::chrono::steady_clock::time_point> holding_since;
-  ddl_trail trail;  // outlives the transaction until it is settled
+  // For the end of the transaction, which they outlive until it has been dealt with:
+  ddl_trail trail;
+  std::vector<std::string> owed;  // statements of ours, of client_session::run_when_at_rest()
+  bool schema_changes = false;    // others have to hear of it
+
+  bool owes() const { return !owed.empty() || !trail.empty(); }
 
   // Forgets what an earlier transaction did.
   void enter(std::uint64_t current) {

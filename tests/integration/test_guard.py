@@ -326,8 +326,8 @@ def test_second_change_of_a_transaction_does_not_wait_for_those_who_wait_for_the
         for sql in ("BEGIN", "ALTER TABLE busy ALTER value SET DEFAULT 7"):
             assert wire.errors(migrator.query(sql)) == []
         application.send(wire.query("SELECT count(*) FROM busy"))
-        wait_until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'busy'::regclass"), what="the application waits")
-        time.sleep(0.1)   # longer than locks.precheck_age
+        wait_until(lambda: postgres.execute("SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND relation = 'busy'::regclass "
+                                            "AND clock_timestamp() - xact_start > '50ms'"), what="the application waits longer than locks.precheck_age")
         for sql in ("ALTER TABLE busy ALTER value DROP DEFAULT", "COMMIT"):
             started = time.monotonic()
             assert wire.errors(migrator.query(sql, timeout=20)) == []
