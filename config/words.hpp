@@ -39,7 +39,8 @@ template <>
 inline constexpr auto words_of<policies::policy_mode> = std::to_array<std::string_view>({"enforce", "observe",
                                                                                          "off"});
 template <>
-inline constexpr auto words_of<policies::ddl_mode> = std::to_array<std::string_view>({"wait", "plan", "off"});
+inline constexpr auto words_of<policies::ddl_mode> =
+    std::to_array<std::string_view>({"wait", "async", "defer", "plan", "off"});
 template <>
 inline constexpr auto words_of<policies::verdict> =
     std::to_array<std::string_view>({"allow", "warn", "rewrite", "plan", "block"});

@@ -15,9 +15,10 @@
 namespace tidegate::policies {
 
 enum class policy_mode { enforce, observe, off };
-// What happens to a statement that has a plan: its client waits while it is carried out, is told the steps,
-// or runs it as it stands.
-enum class ddl_mode { wait, plan, off };
+// What happens to a statement that has a plan: its client waits while it is carried out, is answered at once
+// while the gateway goes on by itself (`defer`: so inside a transaction, once it is committed; outside the
+// client waits), is told the steps, or runs it as it stands.
+enum class ddl_mode { wait, async, defer, plan, off };
 
 struct rule_action {
   std::string rule;

@@ -45,6 +45,15 @@ std::variant<admission::place, admission::refusal> admission::enter(const config
   return taken;
 }
 
+admission::place admission::enter_by_right() {
+  const std::lock_guard lock(mutex_);
+  ++total_;
+  return {this, [](admission* from) {
+            const std::lock_guard held(from->mutex_);
+            --from->total_;
+          }};
+}
+
 void admission::leave(counted where) {
   const std::lock_guard lock(mutex_);
   --total_;

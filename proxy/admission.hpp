@@ -31,6 +31,8 @@ class admission {
   place arrive(const config::settings& settings);
   std::variant<place, refusal> enter(const config::settings& settings, const std::string& database,
                                      const std::string& user);
+  // Of a session of the gateway's own: counted, whatever the limits.
+  place enter_by_right();
   unsigned clients() const;
   // Those that have clients, by the clients' names.
   std::vector<std::string> databases() const;

@@ -141,8 +141,16 @@ worker::worker(session::shared_services& shared, runtime_slot& runtime, admissio
                    .slow_work = &slow_work,
                    .random = std::mt19937_64(std::random_device{}()),
                    .session_ended = {},
-                   .session_held = {}},
+                   .session_held = {},
+                   .run_in_background = {}},
+      background_({.on = environment_,
+                   .runtime = runtime,
+                   .places = places,
+                   .begin = [this](session::session_start start) { return adopt(std::move(start)); }}),
       ticker_(context_) {
+  environment_.run_in_background = [this](session::background_statement&& what) {
+    return background_.take(std::move(what));
+  };
   environment_.session_ended = [this](session::client_session& gone) {
     sessions_.erase(&gone);
     load_.fetch_sub(1, std::memory_order_relaxed);
@@ -192,6 +200,7 @@ void worker::drain() {
   boost::asio::post(context_, [this] {
     draining_ = true;
     acceptor_.stop();
+    background_.drain();
     // A session may end, and leave the map, during the call.
     std::vector<std::shared_ptr<session::client_session>> all;
     for (const auto& [key, session] : sessions_) all.push_back(session);
@@ -369,6 +378,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client& client,
   net::deadline connect_until(context_.get_executor(), settings.timeouts.server_connect);
   // Built first: gcc 12 destroys an aggregate twice that is made among the arguments of a co_await.
   pool::login_request request = session::request_for(client, *database, endpoint);
+  auto again = session::login_again(request, *database);
   const std::string schema = session::schema_of(request);
   const bool asks_client = client.method == config::auth_method::passthrough;
   auto server =
@@ -415,6 +425,7 @@ boost::asio::awaitable<void> worker::connect(session::accepted_client& client,
     start.control = std::make_shared<const control::control_target>(std::move(*target));
   start.metrics = counted_as;
   start.schema = shared_.schemas.of(schema);
+  start.again = std::move(again);
   start.admission = std::move(std::get<admission::place>(entered));
   begin(std::move(start), client, accepted_at);
 }
@@ -433,10 +444,15 @@ void worker::begin(session::session_start start, session::accepted_client& clien
     log::debug<"client_connected">(
         {{"client", start.who.peer.to_string()}, {"database", start.who.database}, {"user", start.who.user}});
   }
+  adopt(std::move(start));
+}
+
+std::shared_ptr<session::client_session> worker::adopt(session::session_start start) {
   auto made = std::make_shared<session::client_session>(environment_, std::move(start));
   sessions_.emplace(made.get(), made);
   load_.fetch_add(1, std::memory_order_relaxed);
   made->start();
+  return made;
 }
 
 }  // namespace tidegate

@@ -5,6 +5,7 @@
 #include "policies/sql/parse_stack.hpp"
 #include "proxy/admin/gateway_access.hpp"
 #include "proxy/admission.hpp"
+#include "proxy/background_runner.hpp"
 #include "proxy/known_logins.hpp"
 #include "proxy/net/acceptor.hpp"
 #include "proxy/pool/worker_pools.hpp"
@@ -76,6 +77,7 @@ class worker final : private admin::worker_access {
                                           std::chrono::milliseconds at_most);
   void begin(session::session_start start, session::accepted_client& client,
              std::chrono::steady_clock::time_point accepted_at);
+  std::shared_ptr<session::client_session> adopt(session::session_start start);
   boost::asio::awaitable<void> tick();
   // Waits while the database is paused. False: it took too long, or the gateway drains.
   boost::asio::awaitable<bool> wait_for_resume(const std::string& database,
@@ -108,6 +110,7 @@ class worker final : private admin::worker_access {
   std::shared_ptr<pool::worker_pools> pools_;  // logins that the context still holds at its end outlive it
   known_logins known_logins_;
   session::environment environment_;
+  background_runner background_;
   std::unordered_map<session::client_session*, std::shared_ptr<session::client_session>> sessions_;
   std::vector<std::weak_ptr<session::client_session>> held_;
   boost::asio::steady_timer ticker_;

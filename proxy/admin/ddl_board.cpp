@@ -15,10 +15,10 @@ ddl_board::place::~place() {
   board_.rows_.erase(number_);
 }
 
-void ddl_board::place::step(std::string_view what, unsigned attempts) {
+void ddl_board::place::step(std::string what, unsigned attempts) {
   const std::lock_guard lock(board_.mutex_);
   ddl_row& row = board_.rows_.at(number_);
-  row.step = what;
+  row.step = std::move(what);
   row.attempts = attempts;
 }
 

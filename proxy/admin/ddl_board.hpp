@@ -18,8 +18,9 @@ struct ddl_row {
   std::string database, user, application;
   std::int32_t backend_pid = 0;
   std::string statement;  // without literals
-  std::string_view step;  // "looks", "waits", "attempts"; static storage
+  std::string step;       // "looks", "waits", "attempts"; of a plan "step 2 of 5: looks"
   unsigned attempts = 0;
+  std::int64_t background = 0;  // in tidegate.background; 0: its client waits
   std::chrono::steady_clock::time_point since;
   std::string blockers;  // as they were seen last; empty: none
 };
@@ -34,7 +35,7 @@ class ddl_board {
     place(const place&) = delete;
     place& operator=(const place&) = delete;
 
-    void step(std::string_view what, unsigned attempts);
+    void step(std::string what, unsigned attempts);
     void blockers(std::string text);
 
    private:

@@ -167,6 +167,7 @@ constexpr auto ddl_columns = std::to_array<column>({
     {"wait_us", int4},
     {"statement"},
     {"blockers"},
+    {"background", int8},
 });
 constexpr auto ledger_columns = std::to_array<column>({
     {"database"},
@@ -236,7 +237,8 @@ constexpr auto all_topics = std::to_array<topic>({
     {"ledger", ledger_columns, make_ledger,
      "schema changes of every database, newest first, and what takes them back; SHOW LEDGER database: of "
      "one"},
-    {"ddl", ddl_columns, make_ddl, "guarded schema changes that run or wait, and who is in their way"},
+    {"ddl", ddl_columns, make_ddl,
+     "schema changes that run or wait, guarded, in steps or in the background, and who is in their way"},
 });
 
 rows make_help(const overview&) {

@@ -61,9 +61,12 @@ rows make_ddl(const overview& all) {
   for (const ddl_row& d : all.ddl) {
     const auto waited =
         std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - d.since);
-    out.push_back(make_row(number(d.client), d.database, d.user, d.application, number(d.backend_pid),
-                           std::string(d.step), number(d.attempts), number(waited.count() / 1'000'000),
-                           number(waited.count() % 1'000'000), d.statement, d.blockers));
+    std::optional<std::string> client, background;
+    if (d.client != 0) client = number(d.client);
+    if (d.background != 0) background = number(d.background);
+    out.push_back(make_row(client, d.database, d.user, d.application, number(d.backend_pid), d.step,
+                           number(d.attempts), number(waited.count() / 1'000'000),
+                           number(waited.count() % 1'000'000), d.statement, d.blockers, background));
   }
   return out;
 }

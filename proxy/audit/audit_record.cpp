@@ -17,8 +17,8 @@ constexpr std::size_t most_findings = 32;
 constexpr std::size_t most_entries = 32;  // relations of a finding, tags of a statement
 
 constexpr auto action_words =
-    std::to_array<std::string_view>({"forwarded", "warned", "guarded", "rewritten", "planned", "refused",
-                                     "overridden", "observed", "clamped", "ended", "commanded"});
+    std::to_array<std::string_view>({"forwarded", "warned", "guarded", "rewritten", "planned", "postponed",
+                                     "refused", "overridden", "observed", "clamped", "ended", "commanded"});
 constexpr auto outcome_words = std::to_array<std::string_view>({"succeeded", "failed", "unknown"});
 
 // Writes members of one JSON object; the commas are its business.

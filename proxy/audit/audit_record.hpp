@@ -21,6 +21,7 @@ enum class action_taken : std::uint8_t {
   guarded,     // run with precheck, gate, lock_timeout and retry
   rewritten,   // run as another statement
   planned,     // carried out in steps
+  postponed,   // answered, and carried out by the gateway itself afterwards
   refused,     // answered with an ErrorResponse
   overridden,  // run because of an override comment
   observed,    // mode observe: sent as it was, `verdict` says what would have happened

@@ -62,7 +62,8 @@ client_session::client_session(environment& on, session_start start)
       greeting_(std::move(start.greeting)),
       client_pending_(std::move(start.client_unread)),
       server_pending_(std::move(start.server_unread)),
-      signal_(on.context) {
+      signal_(on.context),
+      again_(std::move(start.again)) {
   if (start.server_parameters) {
     for (const auto& parameter : *start.server_parameters)
       core_.server_parameter(parameter.name, parameter.value);
@@ -558,6 +559,7 @@ void client_session::update_reading() {
 void client_session::end(end_reason why, std::string_view sqlstate, std::string_view message) {
   if (ended_) return;
   ended_ = true;
+  why_ended_ = why;
   if (!core_.inside_server_message()) {
     if (!sqlstate.empty()) on_.poller.send(client_, fatal(sqlstate, message));
     // For the last words to arrive, and for TLS to be told that this is the end. Otherwise closing does.
@@ -572,6 +574,8 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
     const bool open = pipeline.status() != core::transaction_status::idle || pipeline.unsynced();
     auto changes = memory_->trail.abandon();
     if (!pipeline.answered() || !open) tell_ledger(std::move(changes));
+    // Of those that were deferred the ones that nobody can tell of stay so in tidegate.background.
+    if (memory_->deferred && pipeline.answered() && open) settle_deferred("", false);
   }
   wake();
   // Not now: the poller may be inside a call of ours.

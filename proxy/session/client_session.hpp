@@ -36,6 +36,15 @@ struct client_identity {
   std::string identity;  // what was proved at login
   net::peer_address peer;
   bool replication = false;
+  std::int64_t background = 0;  // what of tidegate.background the session is there for; 0: a client's own
+};
+
+// How another session like this one is logged in at the server.
+struct own_login {
+  pool::login_request request;
+  // The server has checked the client itself (passthrough), so that only the control role's proof is known:
+  // such a session takes the client's role by SET ROLE.
+  bool as_control_role = false;
 };
 
 // What a session needs to begin: the client logged in, and its server or the pool that lends it one.
@@ -52,8 +61,9 @@ struct session_start {
   pool::cancel_registration cancel;
   control::control_target_ptr control;  // null: the gateway has no facts of this database
   metrics::session_metrics metrics;
-  core::schema_epoch_ptr schema;    // of the database on its server
-  std::shared_ptr<void> admission;  // its places in the limits; given back when the session ends
+  core::schema_epoch_ptr schema;     // of the database on its server
+  std::unique_ptr<own_login> again;  // session mode; null: without a control role nothing is done with it
+  std::shared_ptr<void> admission;   // its places in the limits; given back when the session ends
 };
 
 using end_reason = metrics::disconnect_reason;
@@ -87,6 +97,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void renew_server();
 
   bool ended() const { return ended_; }
+  // Once it has.
+  end_reason why_ended() const { return why_ended_; }
   const client_identity& who() const { return who_; }
   const core::session& core() const { return core_; }
   environment& on() { return on_; }
@@ -136,6 +148,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void schema_changed();
   // It will have, when the server says that no transaction is open any more.
   void schema_will_change() { memory().schema_changes = core_.schema() != nullptr; }
+  // For a session of the gateway's own that goes on with what this one has asked. None: there can be none.
+  std::optional<own_login> login_again() const;
   // What decisions remember of this session; made on first use.
   session_memory& memory();
 
@@ -180,6 +194,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void run_owed();
   boost::asio::awaitable<void> settle_trail(server_dialogue& server);
   void tell_ledger(std::vector<control::ddl_entry> changes);
+  void settle_deferred(const std::optional<std::string>& marks, bool committed);
   void client_has_ended();
   void server_has_ended();
   bool tell_last_word();
@@ -250,6 +265,8 @@ class client_session final : public std::enable_shared_from_this<client_session>
   std::chrono::steady_clock::time_point query_since_;
   std::optional<std::chrono::steady_clock::time_point> held_since_;  // of the statement that is held
   std::optional<std::chrono::steady_clock::time_point> in_transaction_since_;
+  std::unique_ptr<own_login> again_;
+  end_reason why_ended_ = end_reason::terminated;
 };
 
 }  // namespace tidegate::session

@@ -3,13 +3,10 @@
 #include <utility>
 
 namespace tidegate::session {
-namespace {
 
-bool contains(std::string_view marks, std::uint64_t number) {
+bool ddl_trail::is_marked(std::string_view marks, std::uint64_t number) {
   return (" " + std::string(marks) + " ").find(" " + std::to_string(number) + " ") != std::string::npos;
 }
-
-}  // namespace
 
 std::string ddl_trail::mark(std::uint64_t number) {
   marked_ = true;
@@ -47,7 +44,7 @@ std::vector<control::ddl_entry> ddl_trail::settle(const std::optional<std::strin
       each.entry.undo.sql.clear();
       each.entry.undo.lost.clear();
       each.entry.undo.why_not = "whether it was committed is not known";
-    } else if (each.by == witness::setting ? !contains(*marks, each.number) : errors != each.errors) {
+    } else if (each.by == witness::setting ? !is_marked(*marks, each.number) : errors != each.errors) {
       continue;
     }
     standing.push_back(std::move(each.entry));

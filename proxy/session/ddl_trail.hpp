@@ -32,6 +32,8 @@ class ddl_trail {
   std::string mark(std::uint64_t number);
   // Reads the setting, and empties it.
   static std::string_view read_marks();
+  // Whether the setting, as it was read, has the number.
+  static bool is_marked(std::string_view marks, std::uint64_t number);
   static std::string_view clear_marks();
 
   // A change that has succeeded. `errors`: that the session had seen by then. False: there are too many.

@@ -27,6 +27,7 @@
 namespace tidegate::session {
 
 class client_session;
+struct background_statement;
 
 // One per gateway; thread-safe each in its own way.
 struct shared_services {
@@ -54,6 +55,8 @@ struct environment {
   std::mt19937_64 random;
   std::function<void(client_session&)> session_ended;  // the worker forgets it, after the current call
   std::function<void(client_session&)> session_held;   // the worker wakes it when the gate opens
+  // The gateway carries it out by itself. False: too many wait.
+  std::function<bool(background_statement&&)> run_in_background;
   std::vector<std::byte> batch{};  // of the messages that a session is about to send; empty between its calls
 };
 

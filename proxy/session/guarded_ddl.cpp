@@ -127,7 +127,9 @@ boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
   const auto budget = of_.wait_budget(holds_already ? locks.transaction_wait_budget : locks.ddl_wait_budget);
   guard_.emplace(core::guard_limits{.wait_budget = budget}, clock::now());
   session_.metrics().database->ddl_waiting.add();
-  shown_.emplace(session_.on().shared.admin.ddl, board_row());
+  // A step of a plan is shown in the place of the whole.
+  const bool alone = !of_.shown_;
+  if (alone) of_.show(work_.text);
   const auto began = clock::now();
   std::uniform_real_distribution<double> unit(0.0, 1.0);
   std::optional<guarded_end> end;
@@ -135,7 +137,7 @@ boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
     const auto next = guard_->next(clock::now(), unit(session_.on().random));
     switch (next.step) {
       case core::guard_step::precheck:
-        shown_->step("looks", guard_->attempts());
+        of_.show_step("looks", guard_->attempts());
         if (const bool looked = co_await precheck(how); looked)
           guard_->found_blockers(!blockers_.empty());
         else
@@ -143,13 +145,13 @@ boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
         break;
       case core::guard_step::wait:
       case core::guard_step::rest:
-        shown_->step("waits", guard_->attempts());
+        of_.show_step("waits", guard_->attempts());
         if (next.tell) tell_waiting(clock::now());
         if (!co_await session_.pause(next.duration)) end = guarded_end::cancelled;
         break;
       case core::guard_step::attempt: {
         of_.attempts_ = guard_->attempts();
-        shown_->step("attempts", guard_->attempts());
+        of_.show_step("attempts", guard_->attempts());
         if (how == shape::once) {
           co_await run_once();
           end = guarded_end::answered;
@@ -172,24 +174,10 @@ boost::asio::awaitable<guarded_end> guarded_ddl::try_until_done(shape how) {
     if (session_.ended()) end = guarded_end::ended;
   }
   session_.metrics().database->ddl_waiting.sub();
-  shown_.reset();
+  if (alone) of_.shown_.reset();
   session_.metrics().database->ddl_seconds.observe(seconds(clock::now() - began));
   of_.lock_wait_ += std::chrono::duration_cast<std::chrono::microseconds>(guard_->waited(clock::now()));
   co_return *end;
-}
-
-admin::ddl_row guarded_ddl::board_row() const {
-  const auto& who = session_.who();
-  return {.client = session_.id(),
-          .database = who.database,
-          .user = who.user,
-          .application = session_.application(),
-          .backend_pid = session_.backend_pid(),
-          .statement = sql::normalise(work_.text, of_.reading_.lexical, 1024),
-          .step = "looks",
-          .attempts = 0,
-          .since = clock::now(),
-          .blockers = {}};
 }
 
 // ---- what is locked ----
@@ -289,7 +277,7 @@ boost::asio::awaitable<bool> guarded_ddl::precheck(shape how) {
   std::string in_the_way;
   for (std::size_t i = 0; i < blockers_.holders.size() && i < most_shown; ++i)
     in_the_way += (in_the_way.empty() ? "" : "\n") + control::describe(blockers_.holders[i]);
-  shown_->blockers(std::move(in_the_way));
+  of_.shown_->blockers(std::move(in_the_way));
   // Short transactions come and go: the attempt's own lock_timeout waits for them. A statement that has one
   // attempt only waits a little for a moment without any.
   const bool choosy = how == shape::once && guard_->waited(clock::now()) < patience_of_one_attempt;

@@ -12,7 +12,6 @@
 
 #include "policies/engine.hpp"
 #include "policies/lock_timeout_changes.hpp"
-#include "proxy/admin/ddl_board.hpp"
 #include "proxy/control/blockers.hpp"
 #include "proxy/control/control_plane.hpp"
 #include "proxy/core/gate.hpp"
@@ -37,7 +36,7 @@ class interception;
 struct guarded_work {
   protocol::byte_buffer messages;  // end in one ReadyForQuery; sent any number of times
   std::vector<policies::relation_lock> locks;
-  std::string_view text;      // for SHOW DDL; lives as long as the work
+  std::string_view text;      // lives as long as the work
   bool may_run_long = false;  // it scans or rewrites: its wait is bounded, its run is not
 };
 
@@ -89,7 +88,6 @@ class guarded_ddl {
   boost::asio::awaitable<bool> wait_out_autovacuum();
   boost::asio::awaitable<std::optional<unit_answer>> send_statement();
 
-  admin::ddl_row board_row() const;
   void find_locks(const std::vector<policies::relation_lock>& locks);
   struct closed_gates {
     control::held_elsewhere elsewhere;
@@ -113,8 +111,7 @@ class guarded_ddl {
   control::blockers blockers_;
   std::optional<core::guard> guard_;
   policies::lock_timeout_changes changes_;  // of a message with other statements
-  std::optional<admin::ddl_board::place> shown_;
-  std::string vouch_;  // for the server guard, of every attempt; empty: it needs none
+  std::string vouch_;                       // for the server guard, of every attempt; empty: it needs none
   unit_answer last_;
   bool autovacuum_ = false;  // nothing but ordinary autovacuum is in the way
 };

@@ -344,6 +344,8 @@ boost::asio::awaitable<void> interception::carry_out() {
   if (refused != nullptr) co_return co_await refuse(refused->decision);
   if (overridden) action_ = audit::action_taken::overridden;
   if (rewritten != nullptr) {
+    const bool seen_to = co_await carry_out_later(*rewritten);
+    if (seen_to) co_return;
     concurrent_index way(*this, *rewritten->statement, rewritten->decision);
     switch (way.possible()) {
       case concurrent_index::answer::yes:

@@ -4,9 +4,10 @@
 // parked meanwhile, everything before the statement has been answered, everything behind it waits.
 //
 // interception_reading.cpp reads the message, interception.cpp comes to a decision and picks the way;
-// interception_plan.cpp does so where the verdict is a plan. interception_answers.cpp answers,
-// interception_vouching.cpp vouches to the server guard, interception_ledger.cpp tells the ledger. The ways
-// are guarded_ddl.cpp, concurrent_index.cpp, planned_ddl.cpp and setting_bounds.cpp.
+// interception_plan.cpp does so where the verdict is a plan, interception_background.cpp where its client
+// does not wait. interception_answers.cpp answers, interception_vouching.cpp vouches to the server guard,
+// interception_ledger.cpp tells the ledger. The ways are guarded_ddl.cpp, concurrent_index.cpp,
+// planned_ddl.cpp and setting_bounds.cpp.
 
 #include "config/settings.hpp"
 #include "policies/engine.hpp"
@@ -14,6 +15,7 @@
 #include "policies/ledger/inverse.hpp"
 #include "policies/sql/parse.hpp"
 #include "protocol/bytes.hpp"
+#include "proxy/admin/ddl_board.hpp"
 #include "proxy/audit/audit_record.hpp"
 #include "proxy/control/catalog_reader.hpp"
 #include "proxy/control/ddl_ledger.hpp"
@@ -32,6 +34,7 @@
 namespace tidegate::session {
 
 class client_session;
+struct background_statement;
 struct report;
 
 class interception {
@@ -85,8 +88,14 @@ class interception {
   bool may_have_plan() const;
   boost::asio::awaitable<bool> go_on_with_plan();
   boost::asio::awaitable<bool> is_outside_transaction();
+  boost::asio::awaitable<bool> carry_out_later(const decided& d);
   boost::asio::awaitable<void> decide_again();
   boost::asio::awaitable<std::optional<std::string>> session_ddl_mode();
+  struct chosen_mode {
+    policies::ddl_mode mode;
+    std::string_view why_plan;  // of mode plan: who says so; static storage
+  };
+  boost::asio::awaitable<std::optional<chosen_mode>> ddl_mode_of(const decided& d, report refusal);
   bool may_override() const;
   boost::asio::awaitable<std::optional<bool>> owns(std::uint32_t relation);
   // How long a statement may wait for others: the policy's bound, or less where the client asks for less.
@@ -125,6 +134,14 @@ class interception {
   boost::asio::awaitable<void> tell_audit();
   audit::audit_record new_record(std::string statement) const;
 
+  // interception_background.cpp
+  boost::asio::awaitable<void> run_in_background(const decided& d);
+  boost::asio::awaitable<void> defer(const decided& d);
+  boost::asio::awaitable<std::optional<background_statement>> background_of(const decided& d,
+                                                                            const report& refusal);
+  boost::asio::awaitable<bool> write_down(background_statement& what, const report& refusal);
+  void answer_postponed(std::string_view tag);
+
   // interception_ledger.cpp
   boost::asio::awaitable<bool> mark_changes();
   policies::inverse undo_of(const policies::rule_input& input) const;
@@ -133,6 +150,9 @@ class interception {
   void tell_ledger();
 
   report to_report(const policies::refusal& refusal) const;
+  // In SHOW DDL, until shown_ is reset.
+  void show(std::string_view statement);
+  void show_step(std::string_view what, unsigned attempts);
 
   client_session& session_;
   server_dialogue server_;
@@ -171,6 +191,10 @@ class interception {
   std::int64_t plan_ = 0;   // in tidegate.plan
   bool plan_stands_by_halves_ = false;
   bool plan_was_resumed_ = false;
+
+  // For SHOW DDL.
+  std::optional<admin::ddl_board::place> shown_;
+  std::string shown_step_;  // of a plan, in front of what its step does
 };
 
 }  // namespace tidegate::session

@@ -39,6 +39,30 @@ boost::asio::awaitable<void> interception::refuse(const policies::decision& deci
   co_await refuse(what);
 }
 
+void interception::show(std::string_view statement) {
+  const auto& who = session_.who();
+  shown_.emplace(session_.on().shared.admin.ddl,
+                 admin::ddl_row{.client = session_.id(),
+                                .database = who.database,
+                                .user = who.user,
+                                .application = session_.application(),
+                                .backend_pid = session_.backend_pid(),
+                                .statement = sql::normalise(statement, reading_.lexical, 1024),
+                                .step = "looks",
+                                .attempts = 0,
+                                .background = who.background,
+                                .since = std::chrono::steady_clock::now(),
+                                .blockers = {}});
+}
+
+void interception::show_step(std::string_view what, unsigned attempts) {
+  if (!shown_) return;
+  std::string text = shown_step_;
+  if (!text.empty() && !what.empty()) text += ": ";
+  text += what;
+  shown_->step(std::move(text), attempts);
+}
+
 // The client gets an error in place of its statement, and the server is brought to the state that the client
 // concludes from it.
 boost::asio::awaitable<void> interception::refuse(const report& what) {

@@ -146,7 +146,8 @@ control::ddl_entry interception::ledger_entry(const decided& d) const {
 }
 
 void interception::tell_ledger() {
-  if (!keeps_ledger() || action_ == audit::action_taken::refused) return;
+  if (!keeps_ledger() || action_ == audit::action_taken::refused || action_ == audit::action_taken::postponed)
+    return;
   const auto& statements = parsed_.statements;
   const auto fates = policies::fates_of(statements);
   const bool succeeded = outcome_ == audit::outcome::succeeded;

@@ -1,6 +1,7 @@
 // Of an interception: a verdict that wants a plan, and a plan that was interrupted.
 
 #include "config/words.hpp"
+#include "policies/plan/deferrable.hpp"
 #include "policies/plan/migration_tool.hpp"
 #include "policies/plan/planner.hpp"
 #include "protocol/sqlstate.hpp"
@@ -31,34 +32,43 @@ bool is_for_owners(const sql::statement& s) {
 
 }  // namespace
 
+// The session's own mode, or the policy's. None: the session ended, or was answered.
+boost::asio::awaitable<std::optional<interception::chosen_mode>> interception::ddl_mode_of(const decided& d,
+                                                                                           report refusal) {
+  const auto set = co_await session_ddl_mode();
+  if (!set) co_return std::nullopt;
+  if (set->empty()) co_return chosen_mode{d.decision.ddl_mode, "policies.ddl_mode is plan here"};
+  const auto mode = config::parse_word<policies::ddl_mode>(*set);
+  if (!mode) {
+    refusal.sqlstate = protocol::sqlstate::invalid_parameter_value;
+    refusal =
+        with_reason(std::move(refusal), "tidegate.ddl_mode is none of wait, async, defer, plan and off");
+    co_await refuse(refusal);
+    co_return std::nullopt;
+  }
+  if (*mode == policies::ddl_mode::off && !may_override()) {
+    refusal.sqlstate = protocol::sqlstate::insufficient_privilege;
+    refusal = with_reason(std::move(refusal),
+                          "tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
+    co_await refuse(refusal);
+    co_return std::nullopt;
+  }
+  co_return chosen_mode{*mode, "tidegate.ddl_mode is plan"};
+}
+
 // What has no plan, or can't have it carried out where it stands, is refused with the steps.
 boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
   report refusal = to_report(policies::explain_refusal(d.decision));
-  const auto set = co_await session_ddl_mode();
-  if (!set) co_return;
-  const std::optional mode =
-      set->empty() ? d.decision.ddl_mode : config::parse_word<policies::ddl_mode>(*set);
-  if (!mode) {
-    refusal.sqlstate = protocol::sqlstate::invalid_parameter_value;
-    refusal = with_reason(std::move(refusal), "tidegate.ddl_mode is none of wait, plan and off");
-    co_return co_await refuse(refusal);
-  }
-  if (*mode == policies::ddl_mode::off) {
-    if (!set->empty() && !may_override()) {
-      refusal.sqlstate = protocol::sqlstate::insufficient_privilege;
-      refusal = with_reason(std::move(refusal),
-                            "tidegate.ddl_mode = off is for the roles of policies.allow_override_roles");
-      co_return co_await refuse(refusal);
-    }
+  const auto chosen = co_await ddl_mode_of(d, refusal);
+  if (!chosen) co_return;
+  const policies::ddl_mode mode = chosen->mode;
+  if (mode == policies::ddl_mode::off) {
     action_ = audit::action_taken::overridden;
     guarded_ddl way(*this);
     co_return co_await way.run();
   }
-  if (*mode == policies::ddl_mode::plan) {
-    refusal = with_reason(std::move(refusal),
-                          set->empty() ? "policies.ddl_mode is plan here" : "tidegate.ddl_mode is plan");
-    co_return co_await refuse(refusal);
-  }
+  if (mode == policies::ddl_mode::plan)
+    co_return co_await refuse(with_reason(std::move(refusal), chosen->why_plan));
   policies::planned planned;
   if (!parsed_text_.empty())
     planned.why_not = "the client's encoding can't be taken apart";
@@ -73,7 +83,9 @@ boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
   }
   const bool outside = co_await is_outside_transaction();
   if (session_.ended()) co_return;
-  if (!outside) {
+  const bool deferred =
+      !outside && mode == policies::ddl_mode::defer && policies::is_deferrable(*d.statement);
+  if (!outside && !deferred) {
     refusal.sqlstate = protocol::sqlstate::active_sql_transaction;
     refusal = with_reason(std::move(refusal), "it is in a transaction, which can't hold several");
     const std::string_view way = policies::outside_transaction(session_.application(), d.commented);
@@ -90,9 +102,30 @@ boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
       co_return co_await way.run();
     }
   }
+  if (deferred) co_return co_await defer(d);
+  if (mode == policies::ddl_mode::async) co_return co_await run_in_background(d);
   planned_ddl way(*this, std::move(*planned.steps), d.text);
   const bool finished = co_await way.run();
   if (!finished) co_await decide_again();
+}
+
+// CREATE INDEX, which is carried out with CONCURRENTLY and needs no plan for that: in a session of the
+// gateway's own it has one, to be gone on with. True: it was seen to.
+boost::asio::awaitable<bool> interception::carry_out_later(const decided& d) {
+  if (d.statement->as<sql::create_index>() == nullptr || decisions_.size() != 1 || !session_.control() ||
+      !facts_.snapshot.available)
+    co_return false;
+  if (session_.who().background == 0) {
+    const auto chosen = co_await ddl_mode_of(d, to_report(policies::explain_refusal(d.decision)));
+    if (!chosen) co_return true;
+    const bool async = chosen->mode == policies::ddl_mode::async;
+    if (!async && chosen->mode != policies::ddl_mode::defer) co_return false;
+    const bool outside = co_await is_outside_transaction();
+    if (session_.ended()) co_return true;
+    if (outside != async) co_return false;
+  }
+  co_await carry_out_plan(d);
+  co_return true;
 }
 
 bool interception::may_override() const {
@@ -143,13 +176,16 @@ boost::asio::awaitable<bool> interception::go_on_with_plan() {
                                                       std::string(only.tag));
   if (session_.ended()) co_return true;
   if (!begun) co_return false;
-  const auto set = co_await session_ddl_mode();
-  if (!set) co_return true;
-  const bool waits =
-      set->empty() ? decisions_.front().decision.ddl_mode == policies::ddl_mode::wait : *set == "wait";
-  if (!waits) co_return false;
+  const decided& d = decisions_.front();
+  const auto chosen = co_await ddl_mode_of(d, to_report(policies::explain_refusal(d.decision)));
+  if (!chosen) co_return true;
+  if (chosen->mode == policies::ddl_mode::plan || chosen->mode == policies::ddl_mode::off) co_return false;
   const bool outside = co_await is_outside_transaction();
   if (!outside) co_return session_.ended();
+  if (chosen->mode == policies::ddl_mode::async) {
+    co_await run_in_background(d);
+    co_return true;
+  }
   const bool finished = co_await begun->run();
   if (!finished) co_await decide_again();
   co_return true;

@@ -78,6 +78,14 @@ planned_ddl::planned_ddl(interception& of, policies::plan plan, std::string_view
 
 boost::asio::awaitable<bool> planned_ddl::run() {
   of_.action_ = audit::action_taken::planned;
+  of_.show(statement_);
+  const bool finished = co_await run_shown();
+  of_.shown_.reset();
+  of_.shown_step_.clear();
+  co_return finished;
+}
+
+boost::asio::awaitable<bool> planned_ddl::run_shown() {
   // A Parse and Bind of the same batch have opened an implicit transaction.
   if (session_.state().pipeline().unsynced() && !co_await server_.synchronise()) co_return true;
   const locking got = co_await lock();
@@ -179,6 +187,7 @@ boost::asio::awaitable<planned_ddl::locking> planned_ddl::lock() {
     const auto now = clock::now();
     if (!told || now - *told > tell_again) {
       told = now;
+      of_.show_step("waits for another plan" + holder, 0);
       session_.send_to_client(
           notice(said("waiting for another plan that works on " + plan_.relation + holder)));
     }
@@ -318,8 +327,11 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::carry_out_step(std::s
       co_return step_end::done;
     }
   }
-  session_.send_to_client(notice(said("step " + std::to_string(number + 1) + " of " +
-                                      std::to_string(plan_.steps.size()) + ": " + step.sql)));
+  const std::string which =
+      "step " + std::to_string(number + 1) + " of " + std::to_string(plan_.steps.size());
+  session_.send_to_client(notice(said(which + ": " + step.sql)));
+  of_.shown_step_ = which;
+  of_.show_step({}, 0);
   co_await mark(number, "running");
   if (session_.ended()) co_return step_end::session_ended;
   step_end end = step_end::failed;
@@ -448,8 +460,11 @@ boost::asio::awaitable<void> planned_ddl::take_back(std::size_t steps) {
       if (changed_something) not_taken_back_.push_back("-- done and kept: " + step.sql);
       continue;
     }
-    if (!std::exchange(told, true))
+    if (!std::exchange(told, true)) {
       session_.send_to_client(notice(said("the steps that were done are taken back")));
+      of_.shown_step_ = "takes back what was done";
+      of_.show_step({}, 0);
+    }
     const bool undone = co_await undo(step);
     if (session_.ended()) co_return;
     if (undone)

@@ -49,6 +49,7 @@ class planned_ddl {
  private:
   enum class step_end : std::uint8_t { done, failed, stopped, session_ended };
 
+  boost::asio::awaitable<bool> run_shown();
   enum class locking : std::uint8_t { at_once, after_waiting, answered };
   boost::asio::awaitable<locking> lock();
   boost::asio::awaitable<void> carry_out();

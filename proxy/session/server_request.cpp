@@ -30,6 +30,20 @@ pool::login_request request_for(accepted_client& client, const config::database_
   return request;
 }
 
+std::unique_ptr<own_login> login_again(const pool::login_request& request,
+                                       const config::database_settings& database) {
+  if (database.control.user.empty()) return nullptr;
+  auto login = std::make_unique<own_login>(own_login{request});
+  if (std::holds_alternative<pool::passthrough>(request.with)) {
+    login->as_control_role = true;
+    login->request.user = database.control.user;
+    login->request.with = database.control.password.empty()
+                              ? pool::credentials(pool::no_credentials{})
+                              : pool::credentials(pool::password{database.control.password});
+  }
+  return login;
+}
+
 std::string schema_of(const pool::login_request& request) {
   return request.endpoint->to_string() + "/" + request.database;
 }

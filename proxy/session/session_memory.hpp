@@ -7,11 +7,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace tidegate::session {
+
+class deferred_ddl;
 
 struct session_memory {
   policies::transaction_history history;  // of the transaction with the number below
@@ -20,8 +23,12 @@ struct session_memory {
   std::optional<std::chrono::steady_clock::time_point> holding_since;
   // For the end of the transaction, which they outlive until it has been dealt with:
   ddl_trail trail;
-  std::vector<std::string> owed;  // statements of ours, of client_session::run_when_at_rest()
-  bool schema_changes = false;    // others have to hear of it
+  std::vector<std::string> owed;           // statements of ours, of client_session::run_when_at_rest()
+  bool schema_changes = false;             // others have to hear of it
+  std::unique_ptr<deferred_ddl> deferred;  // null: nothing was
+
+  session_memory();
+  ~session_memory();
 
   bool owes() const { return !owed.empty() || !trail.empty(); }
 

@@ -77,6 +77,29 @@ TEST_F(request_test, asks_only_for_versions_that_exist) {
   EXPECT_EQ(request().version, protocol::protocol_3_2);
 }
 
+TEST_F(request_test, another_login_is_like_the_first) {
+  EXPECT_EQ(login_again(request(), database), nullptr) << "without a control role nobody asks for one";
+  database.control.user = "tidegate";
+  database.control.password = "hidden";
+  client.secret = "own";
+  const auto again = login_again(request(), database);
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->request.user, "bob");
+  EXPECT_EQ(std::get<pool::password>(again->request.with).text, "own");
+  EXPECT_FALSE(again->as_control_role);
+}
+
+TEST_F(request_test, behind_passthrough_only_the_control_role_can_log_in_again) {
+  database.control.user = "tidegate";
+  database.control.password = "hidden";
+  client.method = config::auth_method::passthrough;
+  const auto again = login_again(request(), database);
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->request.user, "tidegate");
+  EXPECT_EQ(std::get<pool::password>(again->request.with).text, "hidden");
+  EXPECT_TRUE(again->as_control_role);
+}
+
 TEST_F(request_test, the_greeting_has_everything_in_postgresqls_order) {
   pool::cancel_registry registry(
       {}, [](std::span<std::byte> into) { std::fill(into.begin(), into.end(), std::byte{'k'}); });
