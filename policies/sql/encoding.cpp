@@ -1,5 +1,6 @@
 #include "policies/sql/encoding.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 
@@ -48,8 +49,9 @@ constexpr encoding_facts encodings[] = {
     {"latin9", "ISO-8859-15"},
     {"latin10", "ISO-8859-16"},
     {"muleinternal", nullptr},
-    {"sjis", "SJIS", false},
-    {"shiftjis", "SJIS", false},
+    // PostgreSQL's Shift JIS is Microsoft's.
+    {"sjis", "CP932", false},
+    {"shiftjis", "CP932", false},
     {"mskanji", "CP932", false},
     {"win932", "CP932", false},
     {"windows932", "CP932", false},
@@ -94,7 +96,7 @@ const encoding_facts* find(std::string_view encoding) {
 
 class converter {
  public:
-  explicit converter(const char* from) : handle_(iconv_open("UTF-8", from)) {}
+  converter(const char* to, const char* from) : handle_(iconv_open(to, from)) {}
   ~converter() {
     if (usable()) iconv_close(handle_);
   }
@@ -103,7 +105,7 @@ class converter {
 
   bool usable() const { return handle_ != reinterpret_cast<iconv_t>(-1); }
 
-  // Appends the text as UTF-8; false when it is not valid.
+  // Appends the converted text; false when it is not valid.
   bool append(std::string_view text, std::string& out) {
     std::string input(text);  // iconv takes what it does not change as not const
     std::string output(text.size() * 4 + 16, '\0');
@@ -111,7 +113,10 @@ class converter {
     char* to = output.data();
     std::size_t left = input.size();
     std::size_t room = output.size();
-    if (iconv(handle_, &from, &left, &to, &room) == static_cast<std::size_t>(-1)) return false;
+    if (iconv(handle_, &from, &left, &to, &room) == static_cast<std::size_t>(-1)) {
+      iconv(handle_, nullptr, nullptr, nullptr, nullptr);
+      return false;
+    }
     out.append(output, 0, output.size() - room);
     return true;
   }
@@ -127,13 +132,27 @@ bool is_high(char c) {
 // Bytes of the character that begins with a byte behind 0x7f, as PostgreSQL counts them (pg_encoding_mblen).
 std::size_t character_size(std::string_view text, const encoding_facts& encoding) {
   const auto first = static_cast<unsigned char>(text[0]);
-  const bool shift_jis = encoding.iconv_name == std::string_view("SJIS") ||
-                         encoding.iconv_name == std::string_view("CP932") ||
-                         encoding.iconv_name == std::string_view("SHIFT_JISX0213");
-  if (shift_jis && first >= 0xa1 && first <= 0xdf) return 1;
-  const bool four = encoding.iconv_name == std::string_view("GB18030") && text.size() > 1 && text[1] >= '0' &&
-                    text[1] <= '9';
-  return four ? 4 : 2;
+  const std::string_view name = encoding.iconv_name;
+  if (name == "CP932" || name == "SHIFT_JISX0213") return first >= 0xa1 && first <= 0xdf ? 1 : 2;
+  if (name == "JOHAB") return first == 0x8f ? 3 : 2;
+  return name == "GB18030" && text.size() > 1 && text[1] >= '0' && text[1] <= '9' ? 4 : 2;
+}
+
+// Of a text in UTF-8, from its first byte.
+std::size_t character_size(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+}
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
+
+// A character of an encoding that is not safe. One that is not known here still is one character: read byte
+// by byte its second half would be ASCII.
+void append_character(converter& conversion, std::string_view character, std::string& out) {
+  std::string converted;
+  const bool known = conversion.append(character, converted) && !converted.empty() &&
+                     std::all_of(converted.begin(), converted.end(), is_high);
+  out += known ? std::string_view(converted) : replacement;
 }
 
 }  // namespace
@@ -146,7 +165,7 @@ bool is_ascii_safe(std::string_view encoding) {
 std::optional<std::string> to_utf8(std::string_view text, std::string_view encoding) {
   const encoding_facts* facts = find(encoding);
   if (facts == nullptr || facts->iconv_name == nullptr) return std::nullopt;
-  converter conversion(facts->iconv_name);
+  converter conversion("UTF-8", facts->iconv_name);
   if (!conversion.usable()) return std::nullopt;
   std::string utf8;
   if (facts->ascii_safe) {
@@ -157,14 +176,32 @@ std::optional<std::string> to_utf8(std::string_view text, std::string_view encod
   while (!text.empty()) {
     std::size_t size = 1;
     if (is_high(text[0])) {
-      size = character_size(text, *facts);
-      if (size > text.size() || !conversion.append(text.substr(0, size), utf8)) return std::nullopt;
+      size = std::min(character_size(text, *facts), text.size());
+      append_character(conversion, text.substr(0, size), utf8);
     } else {
       utf8 += text[0];
     }
     text.remove_prefix(size);
   }
   return utf8;
+}
+
+std::optional<std::string> from_utf8(std::string_view text, std::string_view encoding) {
+  if (std::none_of(text.begin(), text.end(), is_high)) return std::string(text);
+  const encoding_facts* facts = find(encoding);
+  if (facts == nullptr || facts->iconv_name == nullptr) return std::nullopt;
+  converter conversion(facts->iconv_name, "UTF-8");
+  if (!conversion.usable()) return std::nullopt;
+  std::string converted;
+  while (!text.empty()) {
+    const std::size_t size = std::min(character_size(text[0]), text.size());
+    if (!is_high(text[0]))
+      converted += text[0];
+    else if (!conversion.append(text.substr(0, size), converted))
+      return std::nullopt;
+    text.remove_prefix(size);
+  }
+  return converted;
 }
 
 }  // namespace tidegate::sql

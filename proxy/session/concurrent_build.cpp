@@ -1,5 +1,6 @@
 #include "proxy/session/concurrent_build.hpp"
 
+#include "policies/sql/encoding.hpp"
 #include "policies/sql/quote.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/client_session.hpp"
@@ -176,7 +177,8 @@ boost::asio::awaitable<void> concurrent_build::remove_leftovers(
 boost::asio::awaitable<bool> concurrent_build::drop(const control::index_state& index, std::string_view why) {
   const std::string name = sql::quote_name({.schema = index.schema, .name = index.name});
   for (int attempt = 1;; ++attempt) {
-    const std::string text = "DROP INDEX CONCURRENTLY IF EXISTS " + name;
+    const std::string drop = "DROP INDEX CONCURRENTLY IF EXISTS " + name;
+    const std::string text = sql::from_utf8(drop, session_.state().reading().client_encoding).value_or(drop);
     co_await prepare(text);
     if (session_.ended()) co_return false;
     auto message = query_message(text);

@@ -1,5 +1,6 @@
 #include "proxy/session/concurrent_index.hpp"
 
+#include "policies/sql/encoding.hpp"
 #include "policies/sql/quote.hpp"
 #include "protocol/sqlstate.hpp"
 #include "proxy/session/client_session.hpp"
@@ -58,17 +59,25 @@ concurrent_index::answer concurrent_index::possible() const {
       pipeline.executed_unsynced())
     return otherwise;
   if (&statement_ != &of_.parsed_.statements.front()) return otherwise;  // behind an EXECUTE
-  if (splice_at_ < 0 || !of_.parsed_text_.empty()) return otherwise;
+  if (splice_at_ < 0 || !comes_back()) return otherwise;
   if (builds_ && corrupts(of_.facts_.snapshot.server_version)) return otherwise;
   return answer::yes;
+}
+
+// What was parsed is the text that the client sent, character by character.
+bool concurrent_index::comes_back() const {
+  return of_.parsed_text_.empty() ||
+         sql::from_utf8(of_.parsed_text_, of_.reading_.client_encoding) == of_.text_;
 }
 
 boost::asio::awaitable<void> concurrent_index::run() {
   of_.action_ = audit::action_taken::rewritten;
   // A Parse and Bind of the same batch have opened an implicit transaction, in which CONCURRENTLY is refused.
   if (session_.state().pipeline().unsynced() && !co_await server_.synchronise()) co_return;
-  std::string text = of_.text_;
+  const bool converted = !of_.parsed_text_.empty();
+  std::string text = converted ? of_.parsed_text_ : of_.text_;
   text.insert(static_cast<std::size_t>(splice_at_), inserted);
+  if (converted) text = sql::from_utf8(text, of_.reading_.client_encoding).value_or(of_.text_);
   session_.send_to_client(notice(
       said(std::string(statement_.tag) + " is carried out with CONCURRENTLY, so that " +
                (statement_.as<sql::create_index>() != nullptr ? "writes go on" : "reads and writes go on"),
@@ -78,9 +87,10 @@ boost::asio::awaitable<void> concurrent_index::run() {
   auto built = co_await work.run(std::move(text));
   if (!built) co_return;
   if (built->error.empty()) co_return of_.answer_succeeded(*built);
-  const bool utf8 = of_.reading_.client_encoding == "UTF8";
-  built->error = with_position_moved(built->error, character_position(of_.text_, splice_at_, utf8),
-                                     static_cast<int>(inserted.size()));
+  const bool utf8 = converted || of_.reading_.client_encoding == "UTF8";
+  built->error = with_position_moved(
+      built->error, character_position(converted ? of_.parsed_text_ : of_.text_, splice_at_, utf8),
+      static_cast<int>(inserted.size()));
   of_.answer_failed(*built);
 }
 

@@ -36,6 +36,7 @@ class concurrent_index {
   static boost::asio::awaitable<void> run_as_written(interception& of);
 
  private:
+  bool comes_back() const;
   std::string name_to_make() const;
 
   interception& of_;

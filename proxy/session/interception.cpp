@@ -177,6 +177,31 @@ boost::asio::awaitable<std::optional<bool>> interception::must_not_read() {
   co_return control::text(shown->rows.front().front(), 0) != "read committed";
 }
 
+// Of SQL_ASCII the server converts nothing.
+bool interception::speaks_utf8() const {
+  return server_reading_.client_encoding == "UTF8" || server_reading_.client_encoding == "SQL_ASCII";
+}
+
+// What is sent on the client's connection is in the client's encoding. False: it can't be said in it.
+bool interception::to_client_encoding(std::vector<std::string>& texts) const {
+  if (speaks_utf8()) return true;
+  for (std::string& text : texts) {
+    auto converted = sql::from_utf8(text, server_reading_.client_encoding);
+    if (!converted) return false;
+    text = std::move(*converted);
+  }
+  return true;
+}
+
+void interception::from_client_encoding(control::text_rows& rows) const {
+  if (speaks_utf8()) return;
+  for (control::text_row& row : rows)
+    for (control::text_cell& cell : row)
+      if (cell)
+        if (auto converted = sql::to_utf8(*cell, server_reading_.client_encoding))
+          cell = std::move(converted);
+}
+
 // False: the session ended, or the client was answered.
 boost::asio::awaitable<bool> interception::read_facts() {
   std::vector<const sql::statement*> all;
@@ -184,16 +209,22 @@ boost::asio::awaitable<bool> interception::read_facts() {
   for (const auto& [text, inner] : executed_) {
     for (const sql::statement& s : inner.statements) all.push_back(&s);
   }
-  const policies::fact_request request = policies::facts_needed(all);
+  policies::fact_request request = policies::facts_needed(all);
   if (request.empty()) co_return true;
   const core::pipeline& pipeline = session_.state().pipeline();
   const auto unread = co_await must_not_read();
   if (!unread) co_return false;
   if (!pipeline.failed() && !*unread) {
-    const auto query = control::make_resolution_query(request);
+    auto query = control::make_resolution_query(request);
+    const bool sayable = to_client_encoding(query.parameters);
+    if (!sayable) {
+      request = {};
+      request.session = true;
+      query = control::make_resolution_query(request);
+    }
     std::vector<own_statement> lookup;
-    lookup.push_back({query.sql, query.parameters});
-    const auto answer = co_await server_.run(std::move(lookup), own_end());
+    lookup.push_back({std::move(query.sql), std::move(query.parameters)});
+    auto answer = co_await server_.run(std::move(lookup), own_end());
     if (!answer) co_return false;
     if (!answer->ok()) {
       // Something around it: a timeout of the client's own, a cancel. It is the statement's error too.
@@ -205,10 +236,15 @@ boost::asio::awaitable<bool> interception::read_facts() {
                    "the server's answers do not match the gateway's requests");
       co_return false;
     }
+    from_client_encoding(answer->rows.front());
     if (auto names = control::decode_resolution(request, answer->rows.front())) {
       names_ = std::move(*names);
       names_known_ = true;
       lock_timeout_ = std::to_string(names_.session.lock_timeout_ms) + "ms";
+      if (!sayable) {
+        facts_.lacked = "the client's encoding can't say a name of the statement";
+        co_return true;
+      }
       if (!session_.control()) {
         facts_.lacked = "the gateway has no control user for this database (databases.….control)";
         co_return true;

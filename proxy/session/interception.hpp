@@ -76,6 +76,9 @@ class interception {
   void follow_executes();
   boost::asio::awaitable<bool> read_facts();
   boost::asio::awaitable<std::optional<bool>> must_not_read();
+  bool speaks_utf8() const;
+  bool to_client_encoding(std::vector<std::string>& texts) const;
+  void from_client_encoding(control::text_rows& rows) const;
   void mark_fresh(const policies::fact_request& request);
   bool is_temporary(const sql::statement& s) const;
   bool existed(const sql::statement& s) const;
@@ -164,7 +167,7 @@ class interception {
   std::string text_;              // as the client wrote it
   core::reading reading_;         // … and the server reads it, or has read it when it was prepared
   core::reading server_reading_;  // how the server reads what comes now
-  std::string parsed_text_;       // the same in UTF-8, when the client's encoding is not safe to parse
+  std::string parsed_text_;       // the same in UTF-8, where it is parsed so; else empty
   protocol::byte_buffer bind_;    // of an Execute: its Bind, to bind again; empty when it was too big
   sql::parsed parsed_;
   std::vector<std::pair<std::string, sql::parsed>> executed_;  // what SQL's EXECUTE runs, with its text

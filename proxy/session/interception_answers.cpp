@@ -1,6 +1,7 @@
 // Of an interception: how a statement is answered, by the server or in its place.
 
 #include "policies/event_triggers.hpp"
+#include "policies/sql/encoding.hpp"
 #include "policies/sql/normalise.hpp"
 #include "protocol/extended_query.hpp"
 #include "protocol/frame.hpp"
@@ -31,6 +32,10 @@ report interception::to_report(const policies::refusal& refusal) const {
     out.constraint = refusal.first->constraint;
   }
   if (!facts_.lacked.empty() && !names_known_) out.detail += (out.detail.empty() ? "" : "\n") + facts_.lacked;
+  std::vector<std::string*> texts{&out.message, &out.detail, &out.hint,      &out.schema,
+                                  &out.table,   &out.column, &out.constraint};
+  for (std::string* text : texts)
+    if (auto converted = sql::from_utf8(*text, reading_.client_encoding)) *text = std::move(*converted);
   return out;
 }
 

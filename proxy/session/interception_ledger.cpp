@@ -86,8 +86,10 @@ bool interception::keeps_ledger() const {
 policies::inverse interception::undo_of(const policies::rule_input& input) const {
   policies::inverse none;
   if (!keeps_ledger() || !is_change(input.statement)) return none;
-  const bool plain = reading_.client_encoding == "UTF8" || is_ascii(input.text);
-  if (!plain || (!reading_.lexical.standard_conforming_strings && input.text.find('\\') != input.text.npos)) {
+  const bool is_utf8 =
+      reading_.client_encoding == "UTF8" || input.text.data() == parsed_text_.data() || is_ascii(input.text);
+  if (!is_utf8 ||
+      (!reading_.lexical.standard_conforming_strings && input.text.find('\\') != input.text.npos)) {
     none.why_not = "the client's encoding or strings can't be taken apart";
     return none;
   }

@@ -1,6 +1,7 @@
 // Of an interception: what its message says and how it is read, and what can't be read.
 
 #include "policies/sql/encoding.hpp"
+#include "policies/sql/normalise.hpp"
 #include "policies/sql/parse_stack.hpp"
 #include "policies/statement_parts.hpp"
 #include "protocol/extended_query.hpp"
@@ -39,6 +40,27 @@ sql::parse_options options_of(const sql::lexical_settings& lexical, const config
   if (const std::size_t limit = settings.limits.parse_bytes; limit != 0)
     options.limit_bytes = std::min(limit, options.limit_bytes);
   return options;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// The text in UTF-8, in which facts have their names. Empty: what counts of it is that already. None: it is
+// in an encoding that can't be read byte by byte, and can't be converted.
+std::optional<std::string> with_names_in_utf8(const std::string& text, const core::reading& reading) {
+  const std::string& encoding = reading.client_encoding;
+  if (!reading.lexical.ascii_safe_encoding) return sql::to_utf8(text, encoding);
+  if (encoding == "UTF8" || is_ascii(text)) return std::string();
+  const std::string shape = sql::normalise(text, reading.lexical, text.size());
+  if (is_ascii(shape) && shape != sql::command_word(text)) return std::string();
+  return sql::to_utf8(text, encoding).value_or(std::string());
+}
+
+sql::parsed not_convertible() {
+  sql::parsed nothing;
+  nothing.error.emplace().failure = sql::parse_failure::internal;
+  return nothing;
 }
 
 put_as put_for(sql::session_effects effects) {
@@ -228,16 +250,15 @@ boost::asio::awaitable<bool> interception::read_text() {
 
 // False: it was dealt with here.
 boost::asio::awaitable<bool> interception::parse() {
-  const std::string* text = &text_;
-  if (!reading_.lexical.ascii_safe_encoding) {
-    if (auto converted = sql::to_utf8(text_, reading_.client_encoding)) {
-      parsed_text_ = std::move(*converted);
-      text = &parsed_text_;
-    }
-  }
+  auto converted = with_names_in_utf8(text_, reading_);
+  const bool readable = converted.has_value();
+  if (readable) parsed_text_ = std::move(*converted);
+  const std::string* text = parsed_text_.empty() ? &text_ : &parsed_text_;
   const sql::parse_options options = options_of(reading_.lexical, *settings_);
   const auto before = clock::now();
-  if (text->size() <= parsed_in_place) {
+  if (!readable) {
+    parsed_ = not_convertible();
+  } else if (text->size() <= parsed_in_place) {
     parsed_ = sql::parse(*text, options);
   } else {
     const auto work = [text, options] {
@@ -338,11 +359,11 @@ void interception::follow_executes() {
     suspects.pop_back();
     if (prepared == nullptr) continue;
     std::string text = prepared->text;
-    if (!prepared->reading.lexical.ascii_safe_encoding) {
-      if (auto converted = sql::to_utf8(text, prepared->reading.client_encoding))
-        text = std::move(*converted);
-    }
-    sql::parsed inner = sql::parse(text, options_of(prepared->reading.lexical, *settings_));
+    auto converted = with_names_in_utf8(text, prepared->reading);
+    const bool readable = converted.has_value();
+    if (readable && !converted->empty()) text = std::move(*converted);
+    sql::parsed inner =
+        readable ? sql::parse(text, options_of(prepared->reading.lexical, *settings_)) : not_convertible();
     if (!inner.ok()) {  // on_unparsable decides of it, as it would of the statement itself
       parsed_.error = std::move(inner.error);
       return;

@@ -385,6 +385,49 @@ def test_encodings_whose_second_bytes_are_ascii(target, bystander, postgres):
     assert_kept(postgres)
 
 
+@pytest.mark.parametrize("text", [b"SELECT E'\x87\x40\x95\x5c'; DROP TABLE orders; --'", b"SELECT E'\x81\x5f'; DROP TABLE orders; --'"], ids=["extended", "wide backslash"])
+def test_characters_that_only_some_know_end_where_the_server_ends_them(target, bystander, postgres, text):
+    """Microsoft's additions to SJIS. Read byte by byte, the string would go on behind its quote."""
+    with target.login(parameters={"client_encoding": "SJIS"}) as client:
+        assert wire.errors(client.query(text)) == [REFUSED]
+        assert wire.errors(client.sync(P("SELECT '\x87\x40'".encode("latin-1")), B(), E())) == []
+    assert_kept(postgres)
+
+
+BEYOND_ASCII = ['TRUNCATE "表十"', 'ALTER TABLE "表十" DROP COLUMN "列"', 'ALTER TABLE "表十" ALTER COLUMN "列" TYPE varchar(9)', 'BEGIN; ALTER TABLE orders ALTER COLUMN "列" SET NOT NULL']
+
+
+@pytest.mark.parametrize("encoding, codec", [("UTF8", "utf-8"), ("SJIS", "cp932"), ("EUC_JP", "euc_jp"), ("GB18030", "gb18030"), ("BIG5", "big5")])
+def test_names_beyond_ascii_are_looked_up_in_the_clients_encoding(target, bystander, postgres, encoding, codec):
+    postgres.execute('CREATE TABLE "表十" AS SELECT n AS id, n::text AS "列" FROM generate_series(1, 20000) n; ALTER TABLE "表十" OWNER TO app; '
+                     'ALTER TABLE orders ADD COLUMN "列" text; ANALYZE "表十"')
+    try:
+        with target.login(parameters={"client_encoding": encoding}) as client:
+            for sql in BEYOND_ASCII:
+                answer = client.query(sql.encode(codec))
+                assert wire.errors(answer) == [REFUSED], (sql, [m.fields() for m in answer if m.type in "EN"])
+                error, = [m for m in answer if m.type == "E"]
+                assert ("列" if "列" in sql else "表十").encode(codec) in error.body, error.body
+                client.query("ROLLBACK")
+            assert wire.errors(client.query('CREATE TABLE "十表" (id int PRIMARY KEY); ALTER TABLE "十表" ADD "十" int; DROP TABLE "十表"'.encode(codec))) == []
+    finally:
+        postgres.execute('DROP TABLE "表十"')
+
+
+def test_columns_beyond_ascii_are_known_to_latin1(target, bystander, postgres):
+    postgres.execute('ALTER TABLE orders ADD COLUMN "nötig" text')
+    with target.login(parameters={"client_encoding": "LATIN1"}) as client:
+        answer = client.query('ALTER TABLE orders ALTER COLUMN "nötig" SET NOT NULL'.encode("latin-1"))
+        assert wire.errors(answer) == [REFUSED]
+        error, = [m for m in answer if m.type == "E"]
+        assert "nötig".encode("latin-1") in error.body and b"encoding" in error.body, error.body
+        answer = client.query('CREATE INDEX "größte" ON orders ("nötig")'.encode("latin-1"))
+        assert wire.errors(answer) == [] and any(b"CONCURRENTLY" in m.body for m in answer if m.type == "N"), answer
+        # contents are no names
+        assert wire.errors(client.query("ALTER TABLE orders ADD CHECK (note <> 'ö')".encode("latin-1"))) == []
+    assert postgres.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = '\"größte\"'::regclass") == [(True,)]
+
+
 DEEP = {
     "parentheses": "SELECT " + "(" * 100_000 + "1" + ")" * 100_000,
     "plus": "SELECT 1" + "+1" * 100_000,

@@ -51,8 +51,29 @@ TEST(encoding, becomes_utf8) {
   EXPECT_EQ(to_utf8("\\~", "SHIFT_JIS_2004"), "\\~");
   EXPECT_EQ(to_utf8("\x81\x30\x81\x30'", "GB18030"), "\xc2\x80'");
   EXPECT_EQ(to_utf8("\xff", "UTF8"), std::nullopt);
-  EXPECT_EQ(to_utf8("\x95", "SJIS"), std::nullopt);
   EXPECT_EQ(to_utf8("a", "SQL_ASCII"), std::nullopt);
+}
+
+// Its second byte is no backslash and no quote, whether the character is known or not.
+TEST(encoding, what_can_not_be_converted_is_one_character) {
+  EXPECT_EQ(to_utf8("\x87\x40\x95\x5c'", "SJIS"), "\xe2\x91\xa0\xe8\xa1\xa8'");
+  EXPECT_EQ(to_utf8("\x85\x5c'", "SJIS"), "\xef\xbf\xbd'");
+  EXPECT_EQ(to_utf8("\x80\x5c'", "GBK"), "\xef\xbf\xbd'");
+  EXPECT_EQ(to_utf8("\x8f\xa1\xa1'", "JOHAB"), "\xef\xbf\xbd'");
+  EXPECT_EQ(to_utf8("a\x95", "SJIS"), "a\xef\xbf\xbd");
+}
+
+TEST(encoding, comes_back_from_utf8) {
+  EXPECT_EQ(from_utf8("a\xc3\xa4", "LATIN1"), "a\xe4");
+  for (const char* encoding : {"SJIS", "BIG5", "GBK", "GB18030", "EUC_JP", "SHIFT_JIS_2004"}) {
+    const auto bytes = from_utf8("\\~\xe8\xa1\xa8", encoding);
+    ASSERT_TRUE(bytes) << encoding;
+    EXPECT_EQ(bytes->substr(0, 2), "\\~") << encoding;
+    EXPECT_EQ(to_utf8(*bytes, encoding), "\\~\xe8\xa1\xa8") << encoding;
+  }
+  EXPECT_EQ(from_utf8("\xef\xbf\xbd", "SJIS"), std::nullopt);
+  EXPECT_EQ(from_utf8("\xe4", "LATIN1"), std::nullopt);
+  EXPECT_EQ(from_utf8("ascii", "SQL_ASCII"), "ascii");
 }
 
 }  // namespace
