@@ -58,6 +58,17 @@ void catalog_snapshot::forget_relation(const sql::qualified_name& written) {
   relations_.erase({written.schema, written.name});
 }
 
+void catalog_snapshot::forget_unqualified() {
+  std::erase_if(relations_, [](const auto& each) { return each.first.first.empty(); });
+  std::erase_if(types_, [](const auto& each) {
+    return each.first.first.empty() && !(each.second && each.second->schema == "pg_catalog");
+  });
+  std::erase_if(functions_, [](const auto& each) {
+    return each.first.first.first.empty() && !(each.second && each.second->schema == "pg_catalog");
+  });
+  search_path.clear();
+}
+
 lookup<relation_facts> catalog_snapshot::relation(const sql::qualified_name& written) const {
   return look_up(relations_, name_key{written.schema, written.name});
 }

@@ -157,6 +157,8 @@ class catalog_snapshot {
   void bind_function(const sql::function_call& written, std::optional<function_facts> facts);
   // Unknown again, whatever it was bound to.
   void forget_relation(const sql::qualified_name& written);
+  // The same of every name without a schema, but for what is pg_catalog's, and of the search_path.
+  void forget_unqualified();
 
   lookup<relation_facts> relation(const sql::qualified_name& written) const;
   lookup<type_facts> type(const sql::type_name& written) const;

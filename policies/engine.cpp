@@ -1,6 +1,7 @@
 #include "policies/engine.hpp"
 
 #include "policies/locks.hpp"
+#include "policies/name_changes.hpp"
 #include "policies/override_comment.hpp"
 #include "policies/policy_scope.hpp"
 #include "policies/registry.hpp"
@@ -64,7 +65,7 @@ enum class standing { others_use_it, its_own, small, missing };
 class decider {
  public:
   decider(const rule_input& input, const policy& policy)
-      : input_(input), policy_(policy), history_(input.history) {}
+      : input_(input), policy_(policy), history_(input.history), catalog_(&input.catalog) {}
 
   decision decide() {
     result_.mode = policy_.mode;
@@ -76,7 +77,7 @@ class decider {
     honour_override();
     for (auto& found : result_.reported) finish(found);
     if (!result_.reported.empty()) result_.action = result_.reported.front().action;
-    result_.locks = locks_taken(input_.statement, input_.catalog);
+    result_.locks = locks_taken(input_.statement, *catalog_);
     result_.guarded =
         result_.mode != policy_mode::off &&
         (locks_unnamed(input_.statement) ||
@@ -94,14 +95,18 @@ class decider {
       session.in_transaction = true;
       session.alone_in_message = false;
     }
-    const rule_input input{*part.statement, input_.text, input_.catalog, session, history_, {}};
+    const rule_input input{*part.statement, input_.text, *catalog_, session, history_, {}};
     for (const rule* each : all_rules()) {
       findings found;
       each->check(input, found);
       for (auto& finding : found) accept(*each, part, std::move(finding));
     }
-    if (part.statement != &input_.statement && part.runs)
-      history_.add(*part.statement, false, input_.catalog);
+    if (part.statement == &input_.statement || !part.runs) return;
+    history_.add(*part.statement, false, *catalog_);
+    if (!changes_names(*part.statement, *catalog_)) return;
+    behind_changed_names_ = *catalog_;
+    behind_changed_names_.forget_unqualified();
+    catalog_ = &behind_changed_names_;
   }
 
   void accept(const rule& by, const statement_part& part, finding found) {
@@ -114,7 +119,7 @@ class decider {
       // PostgreSQL says best that there is no such relation, unless a statement before this one makes it
       if (where == standing::missing && input_.session.alone_in_message) return;
     }
-    const auto facts = facts_of(at_risk(found), input_.catalog);
+    const auto facts = facts_of(at_risk(found), *catalog_);
     found.action = action_for(policy_, by.id, question(found, facts), by.default_action);
     if (found.action == verdict::rewrite && !found.rewritable) found.action = verdict::plan;
     if (!server_decides && by.kind != hazard::instant) name_lacked_facts(found, facts);
@@ -122,8 +127,8 @@ class decider {
   }
 
   standing standing_of(const sql::qualified_name& relation, const std::string& schema) const {
-    const auto facts = facts_of(relation, input_.catalog);
-    if (created_before(qualify(relation, schema), facts, input_.catalog, history_)) return standing::its_own;
+    const auto facts = facts_of(relation, *catalog_);
+    if (created_before(qualify(relation, schema), facts, *catalog_, history_)) return standing::its_own;
     if (facts.state == presence::missing) return standing::missing;
     if (!facts) return standing::others_use_it;
     if (facts->new_in_transaction || facts->fresh || facts->persistence == 't') return standing::its_own;
@@ -146,7 +151,7 @@ class decider {
     };
     if (result_.reported.empty()) return find({input_.session, no_relations, std::nullopt});
     const finding& hardest = result_.reported.front();
-    find(question(hardest, facts_of(at_risk(hardest), input_.catalog)));
+    find(question(hardest, facts_of(at_risk(hardest), *catalog_)));
   }
 
   void name_lacked_facts(finding& found, const lookup<relation_facts>& facts) const {
@@ -207,7 +212,9 @@ class decider {
 
   const rule_input& input_;
   const policy& policy_;
-  transaction_history history_;  // grows by the parts of a DO block
+  transaction_history history_;      // grows by the parts of a DO block
+  const catalog_snapshot* catalog_;  // for the part at hand
+  catalog_snapshot behind_changed_names_;
   decision result_;
   bool override_refused_ = false;
 };

@@ -1,6 +1,7 @@
 #include "proxy/session/interception.hpp"
 
 #include "policies/fact_request.hpp"
+#include "policies/name_changes.hpp"
 #include "policies/override_comment.hpp"
 #include "policies/plan/migration_tool.hpp"
 #include "policies/plan/planner.hpp"
@@ -344,6 +345,7 @@ boost::asio::awaitable<void> interception::decide() {
     decisions_.push_back({&s, text_of_statement(text, s.range), commented[i],
                           policies::decide(input, settings_->policies.policy), undo_of(input)});
     history_.add(s, existed(s), facts_.snapshot);
+    if (policies::changes_names(s, facts_.snapshot)) facts_.snapshot.forget_unqualified();
     if (const auto* t = s.as<sql::transaction>()) {
       if (t->action == sql::transaction_action::begin) who.in_transaction = true;
       if (t->action == sql::transaction_action::commit || t->action == sql::transaction_action::rollback)

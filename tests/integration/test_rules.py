@@ -548,6 +548,36 @@ def test_another_relation_of_that_name_is_not_its_own(target, bystander, postgre
     assert_kept(postgres)
 
 
+ELSEWHERE = {
+    "set": "SET search_path = elsewhere; {}",
+    "set local": "BEGIN; SET LOCAL search_path TO elsewhere, public; {}",
+    "set schema": "SET SCHEMA 'elsewhere'; {}",
+    "function": "SELECT set_config('search_path', 'elsewhere', false); {}",
+    "in a block": "DO $$ BEGIN SET search_path = elsewhere; {}; END $$",
+    "behind a block": "DO $$ BEGIN PERFORM set_config('search_path', 'elsewhere', false); END $$; {}",
+}
+
+
+@pytest.mark.parametrize("sql", ["DROP TABLE lines", "ALTER TABLE lines ALTER COLUMN order_id TYPE int"])
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_behind_another_search_path_a_name_is_another_table(target, bystander, postgres, text, sql):
+    """Facts were read before the message: lines is small, and elsewhere.lines is not."""
+    postgres.execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.lines AS SELECT id::int, id AS order_id FROM orders; ANALYZE elsewhere.lines; "
+                     "ALTER SCHEMA elsewhere OWNER TO app; ALTER TABLE elsewhere.lines OWNER TO app")
+    try:
+        with target.login() as client:
+            error = refusal(client.query(text.format(sql)))
+            assert error["C"] == REFUSED and "Lacked fact: " in error["D"], error
+            client.query("ROLLBACK")
+            assert wire.errors(client.query("RESET search_path")) == []
+            # the path that is in force anyway, and a name with its schema, change nothing
+            assert wire.errors(client.query("SET search_path = public; ALTER TABLE lines ALTER COLUMN order_id TYPE int")) == []
+            assert wire.errors(client.query("SET search_path = elsewhere; CREATE TABLE fresh (id int PRIMARY KEY); ALTER TABLE fresh ALTER id TYPE bigint; ALTER TABLE public.lines ALTER COLUMN order_id TYPE bigint")) == []
+        assert postgres.execute("SELECT count(*) FROM elsewhere.lines") == [(20000,)]
+    finally:
+        postgres.execute("DROP SCHEMA elsewhere CASCADE")
+
+
 def test_cascade_from_a_small_table_reaches_big_ones(target, bystander, postgres):
     postgres.execute("CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1); ALTER TABLE small OWNER TO app; "
                      "ALTER TABLE orders ADD CONSTRAINT at_small FOREIGN KEY (customer) REFERENCES small NOT VALID")
