@@ -69,14 +69,14 @@ SELECT s.undo FROM tidegate.step AS s JOIN tidegate.plan AS p ON p.id = s.plan
  WHERE p.id = $1::pg_catalog.int8 AND p.state IN ('running', 'stopped') AND s.state = 'done' AND s.undo <> ''
  ORDER BY s.number DESC)sql";
 
-// Valid UTF-8 without zero bytes.
+// Valid UTF-8 without zero bytes. What is none becomes a question mark, which every database can hold.
 std::string clean(std::string_view text, std::size_t longest) {
   std::string out;
   text = log::utf8_prefix(text, longest);
   while (!text.empty()) {
     const std::size_t length = log::utf8_length(text);
     if (length == 0)
-      out += "\xEF\xBF\xBD";
+      out += '?';
     else if (text.front() != '\0')
       out += text.substr(0, length);
     text.remove_prefix(std::max<std::size_t>(length, 1));
@@ -182,6 +182,17 @@ asio::awaitable<std::optional<sql_error>> obstacle(querier& source) {
 
 std::string_view word(ddl_outcome outcome) {
   return outcome_words[static_cast<std::size_t>(outcome)];
+}
+
+std::size_t memory_of(const ddl_entry& e) {
+  std::size_t bytes = sizeof e;
+  for (const std::string* text : {&e.login, &e.role, &e.application, &e.client, &e.statement, &e.command,
+                                  &e.verdict, &e.action, &e.undo.sql, &e.undo.lost, &e.undo.why_not})
+    bytes += text->size();
+  for (const auto& [name, value] : e.tags) bytes += sizeof name + sizeof value + name.size() + value.size();
+  for (const auto* texts : {&e.findings, &e.locks, &e.relations, &e.undo.objects})
+    for (const std::string& text : *texts) bytes += sizeof text + text.size();
+  return bytes;
 }
 
 asio::awaitable<std::vector<outcome<query_result>>> record_ddl(querier& source,

@@ -46,6 +46,9 @@ struct ddl_entry {
   policies::inverse undo;
 };
 
+// Bytes that it takes while it waits, about.
+std::size_t memory_of(const ddl_entry& entry);
+
 // Makes the table if need be and writes the rows, each its own transaction: an outcome for each.
 boost::asio::awaitable<std::vector<outcome<query_result>>> record_ddl(querier& source,
                                                                       const std::vector<ddl_entry>& entries);

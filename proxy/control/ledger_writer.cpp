@@ -59,12 +59,14 @@ class ledger_writer::impl {
   }
 
   void record(const control_target& target, ddl_entry entry) {
+    const std::size_t bytes = memory_of(entry);
     {
       const std::lock_guard lock(mutex_);
       lane& to = lanes_[target];
-      if (queued_ < most && to.rows.size() < most_per_database) {
+      if (queued_ < most && queued_bytes_ + bytes <= most_bytes && to.rows.size() < most_per_database) {
         to.rows.push_back(std::move(entry));
         ++queued_;
+        queued_bytes_ += bytes;
         if (!std::exchange(to.busy, true)) asio::co_spawn(context_, drain(target), asio::detached);
         return;
       }
@@ -137,6 +139,7 @@ class ledger_writer::impl {
         const std::lock_guard lock(mutex_);
         lane& of = lanes_[target];
         if (!each && may_pass(each.error()) && !stopping_) return true;
+        queued_bytes_ -= memory_of(of.rows.front());
         of.rows.pop_front();
         --queued_;
         tell = !each && !std::exchange(of.told, true);
@@ -163,7 +166,7 @@ class ledger_writer::impl {
   std::mutex mutex_;  // over what follows
   std::condition_variable changed_;
   std::map<control_target, lane> lanes_;
-  std::size_t queued_ = 0;
+  std::size_t queued_ = 0, queued_bytes_ = 0;
   bool stopping_ = false;
   std::thread thread_;
 };

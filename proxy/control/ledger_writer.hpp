@@ -17,9 +17,10 @@ namespace tidegate::control {
 
 class ledger_writer {
  public:
-  // Rows that wait: both bounds hold.
-  static constexpr std::size_t most_per_database = 256;
-  static constexpr std::size_t most = 1024;
+  // Rows that wait: a message can bring as many statements as are judged in one. All three bounds hold.
+  static constexpr std::size_t most_per_database = 10'000;
+  static constexpr std::size_t most = 20'000;
+  static constexpr std::size_t most_bytes = 64 * 1024 * 1024;
 
   // Both outlive it.
   ledger_writer(control_plane& plane, metrics::process_metrics& metrics);

@@ -24,7 +24,9 @@ std::string_view ddl_trail::clear_marks() {
 }
 
 bool ddl_trail::keep(control::ddl_entry entry, witness by, std::uint64_t number, std::uint64_t errors) {
-  if (kept_.size() >= most) return false;
+  const std::size_t bytes = control::memory_of(entry);
+  if (kept_.size() >= most || kept_bytes_ + bytes > most_bytes) return false;
+  kept_bytes_ += bytes;
   kept_.push_back({std::move(entry), by, number, errors});
   return true;
 }
@@ -36,6 +38,7 @@ void ddl_trail::prepared() {
 std::vector<control::ddl_entry> ddl_trail::settle(const std::optional<std::string>& marks,
                                                   std::uint64_t errors) {
   marked_ = false;
+  kept_bytes_ = 0;
   std::vector<control::ddl_entry> standing;
   for (change& each : std::exchange(kept_, {})) {
     const bool told = each.by == witness::no_errors || (each.by == witness::setting && marks);

@@ -18,7 +18,9 @@ namespace tidegate::session {
 
 class ddl_trail {
  public:
-  static constexpr std::size_t most = 1000;  // changes of one transaction
+  // Changes of one transaction: both bounds hold.
+  static constexpr std::size_t most = 10'000;
+  static constexpr std::size_t most_bytes = 16 * 1024 * 1024;
 
   enum class witness : std::uint8_t {
     setting,    // its number stands in the setting
@@ -57,6 +59,7 @@ class ddl_trail {
     std::uint64_t errors = 0;
   };
   std::vector<change> kept_;
+  std::size_t kept_bytes_ = 0;
   std::uint64_t last_ = 0;
   bool marked_ = false;
 };

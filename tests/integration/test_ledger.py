@@ -162,6 +162,32 @@ def test_row_says_who_what_and_how(postgres, target, database):
     assert "2 has changed the same later" in printed.stderr
 
 
+def test_inverse_is_not_that_of_another_schema(postgres, target, database):
+    """The name resolves behind the SET: public.orders is another table than side.orders."""
+    with target.login(database=database, user="app") as client:
+        run(client, "SET search_path = side; CREATE TABLE orders (id int)", "RESET search_path", "SET search_path = public; CREATE TABLE there (id int)")
+    found = wait_for_rows(postgres, database, 2, "undo, why_not")
+    assert found[0][0] is None and "which schema orders was made in" in found[0][1], found
+    assert found[1] == ("DROP TABLE public.there;", None)
+
+
+@pytest.mark.parametrize("encoding, codec", [("LATIN1", "latin-1"), ("UTF8", "utf-8")])
+def test_texts_of_another_encoding_are_told(postgres, target, database, encoding, codec):
+    """Into a database that can't hold every character of UTF-8."""
+    name = f"{database}_latin"
+    postgres.execute(f"CREATE DATABASE {name} OWNER app TEMPLATE template0 ENCODING 'LATIN1'", "postgres")
+    try:
+        with target.login(database=name, user="app", parameters={"client_encoding": encoding, "application_name": "日本"}) as client:
+            for sql in ('CREATE TABLE "größe" (a int)', 'ALTER TABLE "größe" ADD "nötig" text /* ö */', "CREATE TABLE plain (a text DEFAULT 'ö')"):
+                answer = client.query(sql.encode(codec))
+                assert not wire.errors(answer), [m.fields() for m in answer if m.type == "E"]
+        found = wait_for_rows(postgres, name, 3, "statement, undo")
+    finally:
+        postgres.drop_database(name)
+    assert found == [('CREATE TABLE "größe" (a int)', 'DROP TABLE public."größe";'), ('ALTER TABLE "größe" ADD "nötig" text', 'ALTER TABLE public."größe" DROP COLUMN "nötig";'),
+                     ("CREATE TABLE plain (a text DEFAULT ?)", "DROP TABLE public.plain;" if encoding == "UTF8" else None)]
+
+
 def test_only_what_was_committed_is_told(postgres, target, database):
     with target.login(database=database, user="app") as client:
         run(client, "BEGIN", "CREATE TABLE gone (id int)", "ROLLBACK")
@@ -286,13 +312,21 @@ def test_what_is_queued_is_written_before_the_end(postgres, make_gateway, databa
     assert len(rows(postgres, database)) == 30
 
 
+@pytest.mark.parametrize("how", ["one message", "one transaction"])
+def test_nothing_is_lost_of_a_schema_that_is_made_at_once(postgres, target, database, how):
+    made = [f"CREATE TABLE t{n} (id int)" for n in range(1_200)]
+    with target.login(database=database, user="app") as client:
+        run(client, *(["; ".join(made)] if how == "one message" else ["BEGIN", *("; ".join(made[n:n + 100]) for n in range(0, len(made), 100)), "COMMIT"]))
+    wait_until(lambda: len(rows(postgres, database)) == len(made), timeout=30, what="each table has its row")
+
+
 def test_queue_is_bounded_when_the_control_connection_is_down(postgres, make_gateway, database):
     one = make_gateway({"databases": {"*": {"control": {"user": "nologin_user"}}}})
     with one.login(database=database, user="app") as client:
-        for start in range(0, 300, 50):
-            run(client, "; ".join(f"CREATE TABLE t{n} (id int)" for n in range(start, start + 50)))
-        wait_until(lambda: one.metrics().sum("tidegate_ledger_failures_total") >= 44, timeout=15, what="rows are lost")
-        assert client.value("SELECT count(*) FROM pg_tables WHERE tablename LIKE 't%' AND schemaname = 'public'") == "300"
+        for start in range(0, 10_200, 3_400):
+            run(client, "; ".join(f"COMMENT ON TABLE orders IS '{n}'" for n in range(start, start + 3_400)))
+        wait_until(lambda: one.metrics().sum("tidegate_ledger_failures_total") >= 200, timeout=15, what="rows are lost")
+        assert client.value("SELECT obj_description('orders'::regclass)") == "10199"
 
 
 def test_undo_without_inverse_or_id(postgres, target, database):
