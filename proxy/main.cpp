@@ -33,8 +33,10 @@ int main(int argc, char** argv) {
   check->add_option("--format", checked.format, "text | json | sarif | github")->capture_default_str();
   check->add_option("--server-version", checked.server_version, "the version the SQL is meant for: 15, 14.2");
   check->add_option("--database", checked.database, "URI of a database to take facts from");
-  check->add_option("--rehearse", checked.rehearse,
-                    "run the files on the database of this URI, a copy of the real one, and measure");
+  check
+      ->add_option("--rehearse", checked.rehearse,
+                   "run the files on the database of this URI, a copy of the real one, and measure")
+      ->check([](const std::string& uri) { return std::string(uri.empty() ? "no URI was given" : ""); });
   check->add_option("--config", checked.config, "configuration whose policies apply");
   check->add_option("--fail-on", checked.fail_on, "warn | rewrite | plan | block")->capture_default_str();
   check->add_flag("--trust-sizes", checked.trust_sizes, "a small table in the database counts as safe");

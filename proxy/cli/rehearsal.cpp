@@ -5,6 +5,7 @@
 #include "policies/lock_level.hpp"
 #include "policies/sql/parse.hpp"
 #include "policies/sql/quote.hpp"
+#include "protocol/sqlstate.hpp"
 #include "proxy/cli/embedded_gateway.hpp"
 #include "proxy/cli/sql_script.hpp"
 #include "proxy/cli/stall_probe.hpp"
@@ -13,6 +14,7 @@
 #include "proxy/log/log.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <map>
 #include <memory>
@@ -22,6 +24,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -52,7 +55,7 @@ std::string scans_query(bool in_transaction) {
   return "SELECT s.relid, pg_catalog.quote_ident(s.schemaname) || '.' || pg_catalog.quote_ident(s.relname), "
          "s.seq_tup_read FROM pg_catalog." +
          std::string(in_transaction ? "pg_stat_xact_user_tables" : "pg_stat_user_tables") +
-         " AS s WHERE s.schemaname <> 'tidegate' AND s.seq_tup_read > 0";
+         " AS s WHERE s.schemaname NOT IN ('tidegate', 'tidegate_guard') AND s.seq_tup_read > 0";
 }
 
 milliseconds whole(clock::duration time) {
@@ -130,12 +133,16 @@ class rehearsal {
 
   std::vector<rehearsed_message> run(const std::vector<migration_message>& messages) {
     std::exception_ptr failed;
+    signals_.async_wait([this](const boost::system::error_code& error, int) {
+      if (!error) interrupt();
+    });
     asio::co_spawn(context_, run_all(messages), [&](std::exception_ptr thrown) {
       failed = thrown;
       // What its transaction holds goes first: the probe may wait for it.
       client_.reset();
       if (locks_) locks_->stop();
       probe_.reset();
+      signals_.cancel();
     });
     context_.run();
     if (failed) std::rethrow_exception(failed);
@@ -165,22 +172,60 @@ class rehearsal {
     client_.emplace(context_.get_executor(), answer_within);
     co_await client_->connect(address);
     const sql_answer pid = co_await client_->must_run("SELECT pg_catalog.pg_backend_pid()");
-    locks_.emplace(context_.get_executor(), watching_,
-                   control::number<std::int32_t>(pid.rows.at(0), 0).value_or(0));
+    server_pid_ = control::number<std::int32_t>(pid.rows.at(0), 0).value_or(0);
+    locks_.emplace(context_.get_executor(), watching_, server_pid_);
     asio::co_spawn(context_, locks_->run(), asio::detached);
     probe_.emplace(context_.get_executor(), address);
     co_await probe_->start();
     storage_ = co_await read_storage();
     scans_ = co_await read_scans();
     for (const migration_message& each : messages) {
-      migration_message message = each;
-      co_await send(std::move(message));
+      if (interrupted_) break;
+      done_.push_back({.message = each});
+      const auto began = clock::now();
+      // What has been run so far is told in any case: it was run for good.
+      try {
+        co_await send(done_.back());
+      } catch (const std::exception& problem) {
+        done_.back().took = whole(clock::now() - began);
+        done_.back().error = server_message{.severity = "FATAL",
+                                            .sqlstate = std::string(protocol::sqlstate::connection_failure),
+                                            .message = problem.what()};
+      }
+      if (interrupted_) done_.back().error = interruption();
       if (done_.back().error) break;
     }
+    if (in_transaction_ && !done_.back().error)
+      done_.back().notices.emplace_back("the transaction is left open: it is rolled back with the rehearsal");
+    if (interrupted_ && done_.empty()) throw std::runtime_error("ended by a signal; nothing was run");
   }
 
-  asio::awaitable<void> send(migration_message message) {
-    rehearsed_message done{.message = std::move(message)};
+  // The first signal ends the server's session: what that runs would go on, and hold its locks, whoever waits
+  // for it. The gateway has been told by the same signal to let its clients finish; a second one ends it.
+  void interrupt() {
+    interrupted_ = true;
+    if (server_pid_ != 0) asio::co_spawn(context_, end_session(), asio::detached);
+  }
+
+  asio::awaitable<void> end_session() {
+    control::pg_connection other(context_.get_executor());
+    const auto connected = co_await other.connect(target_);
+    if (!connected) co_return;
+    std::vector<control::command> commands;
+    std::vector<control::text_cell> parameters(1, std::to_string(server_pid_));
+    commands.push_back({.sql = "SELECT pg_catalog.pg_terminate_backend($1::pg_catalog.int4)",
+                        .parameters = std::move(parameters)});
+    co_await other.run(std::move(commands));
+  }
+
+  static server_message interruption() {
+    return {.severity = "ERROR",
+            .sqlstate = std::string(protocol::sqlstate::query_canceled),
+            .message = "the rehearsal was ended by a signal",
+            .detail = "What was open is rolled back; what stands above was run for good."};
+  }
+
+  asio::awaitable<void> send(rehearsed_message& done) {
     const statements_of_message what = read_statements(done.message.sql);
     const bool was_in_transaction = in_transaction_;
     if (!was_in_transaction) tables_.clear();
@@ -194,7 +239,7 @@ class rehearsal {
     };
     const auto began = clock::now();
     std::string sql = done.message.sql;
-    sql_answer answer = co_await client_->run(std::move(sql), std::move(on_notice));
+    sql_answer answer = co_await client_->run(std::move(sql), std::move(on_notice), result_rows::dropped);
     done.took = whole(clock::now() - began);
     const auto felt = probe_->take();
     done.reader_stall = whole(felt.reader);
@@ -204,7 +249,6 @@ class rehearsal {
     co_await find_locks(done, what);
     if (what.changes_schema && answer.transaction_status != 'E') co_await find_rewrites(done);
     if (answer.transaction_status != 'E') co_await find_scans(done, was_in_transaction);
-    done_.push_back(std::move(done));
   }
 
   // A look that began after the message: what a transaction still holds is seen.
@@ -282,6 +326,7 @@ class rehearsal {
   scratch_folder folder_{"tidegate-rehearsal", fs::perms::none};
   std::unique_ptr<embedded_gateway> gateway_;
   asio::io_context context_{1};
+  asio::signal_set signals_{context_, SIGINT, SIGTERM, SIGHUP};
   control::pg_connection watching_{context_.get_executor()};
   std::optional<lock_watch> locks_;
   std::optional<stall_probe> probe_;
@@ -289,7 +334,9 @@ class rehearsal {
   std::vector<std::string> tables_;  // of the transaction at hand
   storage storage_;
   scans scans_;
+  std::int32_t server_pid_ = 0;  // of the session that is watched; 0: not yet
   bool in_transaction_ = false;
+  bool interrupted_ = false;
   std::vector<rehearsed_message> done_;
 };
 

@@ -22,7 +22,7 @@ namespace {
 using protocol::backend_type;
 
 constexpr auto login_within = std::chrono::seconds(90);
-constexpr std::uint32_t longest_message = 1 << 20;
+constexpr std::uint32_t longest_message = 256U << 20U;  // a row of large values
 
 server_message to_values(const protocol::notice& said) {
   server_message values;
@@ -94,7 +94,7 @@ asio::awaitable<void> sql_client::connect(sql_address where) {
   if (!connected) throw std::runtime_error(why_not_);
 }
 
-asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_notice) {
+asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_notice, result_rows rows) {
   net::deadline until(executor_, answer_within_);
   protocol::byte_buffer packet;
   protocol::writer to(packet);
@@ -127,6 +127,7 @@ asio::awaitable<sql_answer> sql_client::run(std::string sql, notice_handler on_n
           answer.command_tag = complete->tag;
         break;
       case backend_type::data_row:
+        if (rows == result_rows::dropped) break;
         if (const auto row = protocol::decode_data_row(message->body)) answer.rows.push_back(to_row(*row));
         break;
       default:  // descriptions and parameters: who asks knows what for

@@ -37,6 +37,8 @@ struct sql_answer {
   char transaction_status = 'I';  // as ReadyForQuery has it
 };
 
+enum class result_rows : std::uint8_t { kept, dropped };
+
 class sql_client {
  public:
   using notice_handler = std::function<void(const server_message&)>;
@@ -52,7 +54,8 @@ class sql_client {
 
   // Throws std::runtime_error when the connection breaks or no answer comes in time; what the server refuses
   // is in the answer.
-  boost::asio::awaitable<sql_answer> run(std::string sql, notice_handler on_notice = {});
+  boost::asio::awaitable<sql_answer> run(std::string sql, notice_handler on_notice = {},
+                                         result_rows rows = result_rows::kept);
   // The same; throws std::runtime_error with the server's message for an error too.
   boost::asio::awaitable<sql_answer> must_run(std::string sql);
 

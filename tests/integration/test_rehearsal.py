@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
+from support import process
 from support.gateway import binary
 
 pytestmark = pytest.mark.gateway_only
@@ -97,7 +99,47 @@ def test_transaction_that_is_not_ended_ends_with_the_rehearsal(postgres, tmp_pat
     """Its locks go with it, and so does the wait of who wanted the table."""
     ran = Rehearsed(postgres, tmp_path, {"1.sql": "BEGIN;\nALTER TABLE orders ADD COLUMN extra int;\n" + last})
     assert ran.code == (1 if "0" in last else 0), ran.run.stderr
+    assert [n for n in ran.messages[-1]["notices"] if "is left open" in n] == ([] if "0" in last else ["the transaction is left open: it is rolled back with the rehearsal"])
     assert postgres.execute("SELECT 1 FROM pg_attribute WHERE attname = 'extra'", DATABASE) == []
+
+
+def sessions(postgres) -> int:
+    return postgres.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", DATABASE, (DATABASE,))[0][0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_it_and_leaves_nothing_behind(postgres, tmp_path, number):
+    (tmp_path / "1.sql").write_text("CREATE TABLE made (a int);\nBEGIN;\nALTER TABLE orders ADD COLUMN extra int;\nSELECT pg_sleep(100);\n")
+    scratch = process.scratch_folder("scratch")   # a socket's path is short
+    uri = f"postgresql://app@{postgres.host}:{postgres.port}/{DATABASE}"
+    running = subprocess.Popen([binary(), "check", "--rehearse", uri, "--format=json", "1.sql"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env={**os.environ, "TMPDIR": str(scratch)})
+    try:
+        process.wait_until(lambda: postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s", DATABASE, (DATABASE,)), what="it sleeps")
+        running.send_signal(number)
+        out, err = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == 1 and "Sanitizer" not in err, err
+    told = json.loads(out)["messages"]
+    assert [message["sql"].split()[0] for message in told] == ["CREATE", "BEGIN", "ALTER", "SELECT"]
+    assert told[-1]["error"]["sqlstate"] == "57014" and "signal" in told[-1]["error"]["message"], told[-1]
+    process.wait_until(lambda: sessions(postgres) == 0, what="its sessions are gone")
+    assert list(scratch.iterdir()) == []
+    scratch.rmdir()
+    assert postgres.execute("SELECT 1 FROM pg_attribute WHERE attname = 'extra'", DATABASE) == []
+
+
+def test_what_has_run_is_told_when_the_connection_is_lost(postgres, tmp_path):
+    ran = Rehearsed(postgres, tmp_path, {"1.sql": "CREATE TABLE made (a int);\nSELECT pg_terminate_backend(pg_backend_pid());\nSELECT 2;\n"})
+    assert ran.code == 1, ran.run.stderr
+    assert [message["sql"].split()[0] for message in ran.messages] == ["CREATE", "SELECT"]
+    assert ran.messages[-1]["error"]["sqlstate"] in ("57P01", "08006"), ran.messages[-1]
+
+
+def test_large_results_are_not_kept(postgres, tmp_path):
+    ran = Rehearsed(postgres, tmp_path, {"1.sql": "SELECT repeat('x', 3000000);\nSELECT repeat('x', 100000) FROM generate_series(1, 100);\n"})
+    assert ran.code == 0, ran.run.stderr + ran.run.stdout
 
 
 def test_copy_without_data_fails_and_its_data_are_no_statements(postgres, tmp_path):
@@ -121,6 +163,12 @@ def test_what_can_not_be_rehearsed_is_not_begun(postgres, tmp_path, arguments, f
     ran = Rehearsed(postgres, tmp_path, {"1.sql": "CREATE TABLE begun (a int);\n", **files}, *arguments)
     assert ran.code == code and words in ran.run.stderr, ran.run.stderr
     assert postgres.execute("SELECT 1 FROM pg_class WHERE relname = 'begun'", DATABASE) == []
+
+
+def test_uri_that_is_not_set_is_an_error(tmp_path):
+    (tmp_path / "1.sql").write_text("SELECT 1;\n")
+    ran = subprocess.run([binary(), "check", "--rehearse", os.environ.get("NOT_SET_ANYWHERE", ""), "1.sql"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2 and "no URI was given" in ran.stderr + ran.stdout, ran
 
 
 def test_database_that_is_not_there_is_an_error(postgres, tmp_path):
