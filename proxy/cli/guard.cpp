@@ -75,6 +75,9 @@ std::string describe(const guard_examination& guard) {
     text += "disabled: its event triggers fire for nobody";
   else if (!guard.problems.empty())
     text += "not as it was made";
+  else if (!guard.mode)
+    text += "as it was made; whether it refuses or only warns is not to be seen by role " +
+            sql::quote_identifier(guard.role);
   else
     text += guard.mode == "observe" ? "observing: it warns and refuses nothing" : "in force";
   text += "\n  may ask for vouches: superusers" +

@@ -34,9 +34,7 @@ struct guard_examination {
   std::vector<std::string> allowed_roles, control_roles;
   std::vector<std::string> problems;  // why it does not do what it should, one line each
 
-  bool in_force() const {
-    return installed && enabled && mode.value_or("enforce") == "enforce" && problems.empty();
-  }
+  bool in_force() const { return installed && enabled && mode == "enforce" && problems.empty(); }
 };
 
 boost::asio::awaitable<outcome<guard_examination>> examine_guard(querier& source);

@@ -40,12 +40,15 @@ SELECT r.rolname, d.datname, pg_catalog.split_part(c.item, '=', 1),
    AND (s.setdatabase = 0 OR d.datname = pg_catalog.current_database())
  ORDER BY 1 NULLS FIRST, 2 NULLS FIRST, 3)sql";
 
+// A superuser's rights are not to be had for this.
 constexpr std::string_view owners = R"sql(
 SELECT DISTINCT pg_catalog.pg_get_userbyid(c.relowner)
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+   AND n.nspname NOT IN ('information_schema', 'tidegate', 'tidegate_guard')
    AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = c.relowner AND r.rolsuper)
  ORDER BY 1 LIMIT 50)sql";
 
 constexpr std::string_view broken_indexes = R"sql(

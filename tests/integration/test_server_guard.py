@@ -145,10 +145,20 @@ def test_temporary_relations_are_nobody_elses_business(postgres, guarded):
         assert direct.execute("SELECT scratch()").fetchone() == (7,)
         direct.execute("CREATE TEMP TABLE t (a serial); CREATE TEMP VIEW v AS SELECT * FROM t; SELECT 1 AS a INTO TEMP u; DROP TABLE u")
         direct.execute("DROP TABLE IF EXISTS not_there")
+        direct.execute("CREATE TEMP TABLE keyed (a int PRIMARY KEY, b text UNIQUE CHECK (b <> ''))")
         direct.execute("BEGIN; SELECT scratch()")
         assert direct.execute("SHOW lock_timeout").fetchone() == ("7s",)
         direct.execute("COMMIT")
         assert direct.execute("SHOW lock_timeout").fetchone() == ("7s",)
+
+
+@pytest.mark.parametrize("sql", ["CREATE INDEX ON t (a)", "ALTER TABLE t ADD b int", "DROP VIEW v"])
+def test_what_is_done_to_temporary_relations_can_not_be_told_from_other_ddl(postgres, guarded, sql):
+    """As docs/guard.md says."""
+    with postgres.connect(user="app", dbname=guarded) as direct:
+        direct.execute("CREATE TEMP TABLE t (a int); CREATE TEMP VIEW v AS SELECT 1 AS a")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            direct.execute(sql)
 
 
 def test_a_refused_drop_waits_for_its_lock_only_a_moment(postgres, guarded):
@@ -477,6 +487,13 @@ def test_a_second_install_keeps_what_is_not_said(postgres, database):
     assert "in force" in guard(postgres, database, "status")
 
 
+def test_status_does_not_claim_what_it_can_not_see(postgres, database):
+    for mode in ("observe", "enforce"):
+        guard(postgres, database, "install", "--mode", mode)
+        told = guard(postgres, database, "status", user="app", code=1)
+        assert "in force" not in told and "not to be seen by role app" in told
+
+
 def test_install_says_what_is_wrong(postgres, database):
     told = guard(postgres, database, "install", user="app", code=3)
     assert "(42501)" in told and "-> event triggers are made by superusers" in told
@@ -543,3 +560,4 @@ def test_doctor_tells_of_the_guard(postgres, make_gateway, database):
     for name in ("start", "end", "drop"):
         postgres.execute(f"ALTER EVENT TRIGGER tidegate_guard_{name} DISABLE", database)
     assert "its event triggers are disabled" in doctor()
+    assert "GRANT postgres TO" not in doctor()   # whose table the settings are
