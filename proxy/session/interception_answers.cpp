@@ -35,7 +35,8 @@ report interception::to_report(const policies::refusal& refusal) const {
   std::vector<std::string*> texts{&out.message, &out.detail, &out.hint,      &out.schema,
                                   &out.table,   &out.column, &out.constraint};
   for (std::string* text : texts)
-    if (auto converted = sql::from_utf8(*text, reading_.client_encoding)) *text = std::move(*converted);
+    if (auto converted = sql::from_utf8(*text, server_reading_.client_encoding))
+      *text = std::move(*converted);
   return out;
 }
 
