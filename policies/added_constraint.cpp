@@ -62,8 +62,9 @@ std::string add_to_parent(const added_constraint& added) {
 
 std::string_view without_name(std::string_view text) {
   const sql::token_list tokens(text, {0, static_cast<sql::position>(text.size())}, false);
-  if (!tokens.is_word(0, "constraint") || tokens.size() < 3) return text;
-  return text.substr(tokens[2].begin);
+  if (!tokens.is_word(0, "constraint")) return text;
+  const std::size_t behind = tokens.is_word(2, "uescape") ? 4 : 2;  // U&"…" UESCAPE '…'
+  return behind < tokens.size() ? text.substr(tokens[behind].begin) : text;
 }
 
 std::string name_columns(const sql::constraint_definition& definition) {

@@ -38,11 +38,14 @@ struct constraint_facts {
   bool validated = true;
   bool enforced = true;
   bool no_inherit = false;
+  bool inherited = false;  // from a parent, with which alone it goes
   std::vector<std::string> columns;
   std::string expression;  // of a check: pg_get_expr
+  std::string definition;  // of a foreign key: pg_get_constraintdef, its names as the reader finds them
   std::string referenced;  // of a foreign key: "schema.name"
   std::uint32_t referenced_oid = 0;
-  std::string index;  // of p, u, x: name
+  std::string index;  // of p, u, x: name; of a foreign key that of the other table by which it finds its rows
+  std::string comment;
 };
 
 struct index_facts {
@@ -106,6 +109,7 @@ struct relation_facts {
   bool published = false;
   char replica_identity = 'd';
   bool row_security = false;
+  bool hides_rows = false;  // row security holds for the session's own role
   int policies = 0;
   taken_names taken;
   std::vector<std::string> update_triggers;  // "trigger t", "rule r": what an UPDATE of any column runs
@@ -122,6 +126,7 @@ struct type_facts {
   std::string base_schema, base;  // of a domain, down to the base type
   std::int32_t base_modifier = -1;
   bool domain_constrained = false;   // NOT NULL or CHECK, at any level
+  bool volatile_default = false;     // of a domain: each row gets a value of its own
   std::vector<std::string> used_by;  // of a domain: "schema.table" of the tables with a column of it
 };
 

@@ -139,6 +139,7 @@ class gatherer {
   }
   void of(const sql::alter_domain& statement) {
     type(named_type(statement.domain));
+    request_.users_of_domains = true;
     if (statement.constraint) constraint(*statement.constraint);
   }
 

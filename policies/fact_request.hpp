@@ -13,6 +13,7 @@ struct fact_request {
       relations;  // tables, views, indexes, sequences: anything in pg_class; each name once
   std::vector<sql::type_name> types;
   std::vector<sql::function_call> functions;
+  bool users_of_domains = false;  // of the domains among `types` the tables with a column of them as well
 
   bool session = false;  // its search_path: where something without a schema is made
 

@@ -59,4 +59,14 @@ volatility volatility_of(const sql::expression& value, const catalog_snapshot& c
   return worst;
 }
 
+volatility volatility_of(const sql::column_definition& column, const catalog_snapshot& catalog) {
+  const auto* value = column.find(sql::constraint_kind::default_value);
+  if (value) return value->value ? volatility_of(*value->value, catalog) : volatility{};
+  if (column.type.array_dimensions > 0 || column.type.percent_type || catalog.server_version < 130000)
+    return {};
+  const auto type = catalog.type(column.type);
+  if (!type || !type->volatile_default) return {};
+  return {true, "of domain " + column.type.text, ""};
+}
+
 }  // namespace tidegate::policies

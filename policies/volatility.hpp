@@ -18,4 +18,8 @@ struct volatility {
 
 volatility volatility_of(const sql::expression& value, const catalog_snapshot& catalog);
 
+// Of what a new column is filled with: its own default, else that of its domain. (PostgreSQL 12 leaves the
+// rows that are there NULL in spite of a domain's default.)
+volatility volatility_of(const sql::column_definition& column, const catalog_snapshot& catalog);
+
 }  // namespace tidegate::policies

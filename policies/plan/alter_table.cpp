@@ -2,10 +2,12 @@
 
 #include "policies/added_constraint.hpp"
 #include "policies/plan/draft.hpp"
+#include "policies/plan/drop.hpp"
 #include "policies/plan/parts.hpp"
 #include "policies/sql/quote.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -61,9 +63,10 @@ class splitting {
         if (command.action == alter_action::add_constraint && is_key(command) == keys) constraint(command);
     for (const auto& command : alter_.commands)
       if (command.action == alter_action::validate_constraint) validate(command);
+    foreign_keys();
     for (const auto* command : last_) brief(*command);
     for (const auto& command : alter_.commands)
-      if (takes_away(command)) brief(command);
+      if (takes_away(command) && !is_dropped(command)) brief(command);
     flush();
     for (std::size_t i = 0; i < handled_.size(); ++i) {
       const finding& f = decision_.reported[i];
@@ -119,6 +122,25 @@ class splitting {
       const bool here = f.at >= command.range.begin && f.at < command.range.end;
       return !here || f.action < verdict::rewrite || f.rule == rule;
     });
+  }
+
+  bool is_said_of(const sql::alter_command& command, std::string_view rule) const {
+    return std::any_of(decision_.reported.begin(), decision_.reported.end(), [&](const finding& f) {
+      const bool here = f.at >= command.range.begin && f.at < command.range.end;
+      return here && f.action >= verdict::rewrite && f.rule == rule;
+    });
+  }
+
+  // Of the statement as a whole; dealt with by whoever asks.
+  bool is_reported(std::string_view rule) {
+    bool found = false;
+    for (std::size_t i = 0; i < handled_.size(); ++i) {
+      const finding& f = decision_.reported[i];
+      if (f.action < verdict::rewrite || f.rule != rule) continue;
+      handled_[i] = true;
+      found = true;
+    }
+    return found;
   }
 
   std::string text(const sql::alter_command& command) const {
@@ -187,6 +209,8 @@ class splitting {
     constexpr std::string_view rescan = "alter-column-type-check-rescan";
     const bool only_checks = only_hazard_is(command, rescan);
     if (!is_hazard(command)) return brief(command);
+    if (is_said_of(command, "alter-column-type-index-rebuild"))
+      throw not_planned("queries would be without the indexes until they are built again");
     if (!only_checks) throw not_planned("the type of column " + quote_identifier(command.name) + " changes");
     flush();
     plan_type_beside_checks(draft_, command, text(command));
@@ -229,12 +253,29 @@ class splitting {
                probe::valid_constraint(draft_.facts().oid, command.name));
   }
 
+  // What would lock several other tables at the same time.
+  void foreign_keys() {
+    if (!is_reported("drop-foreign-keys-at-once")) return;
+    flush();
+    const auto keys = dropped_foreign_keys(draft_.input());
+    plan_dropped_foreign_keys(draft_, keys);
+    for (const auto& command : alter_.commands) {
+      const bool alone = std::any_of(keys.begin(), keys.end(), [&](const dropped_foreign_key& dropped) {
+        return dropped.table == draft_.table().facts && dropped.key->name == command.name;
+      });
+      if (command.action == alter_action::drop_constraint && alone) dropped_.insert(&command);
+    }
+  }
+
+  bool is_dropped(const sql::alter_command& command) const { return dropped_.contains(&command); }
+
   const sql::alter_table& alter_;
   const decision& decision_;
   draft draft_;
   std::vector<bool> handled_;  // of the findings
   std::vector<const sql::alter_command*> waiting_;
   std::vector<const sql::alter_command*> last_;  // instant, and without an inverse
+  std::set<const sql::alter_command*> dropped_;  // in steps of their own
 };
 
 }  // namespace

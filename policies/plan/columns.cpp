@@ -137,14 +137,16 @@ void plan_column(draft& to, const sql::alter_command& command) {
   const auto* value = column.find(constraint_kind::default_value);
   const bool null_default =
       value && value->value && value->value->shape == sql::expression_shape::null_constant;
-  const bool is_volatile =
-      value && value->value && volatility_of(*value->value, to.input().catalog).is_volatile;
+  const bool is_volatile = volatility_of(column, to.input().catalog).is_volatile;
   const bool fills = is_volatile || identity || column.is_serial();
   const bool not_null = column.find(constraint_kind::not_null) || column.find(constraint_kind::primary_key) ||
                         identity || column.is_serial();
   if (not_null && !fills && (!value || null_default))
     throw not_planned("column " + p.name + " has no value for the rows that are there");
   if (fills) forbid_triggers(to, table);
+  if (fills && table.hides_rows)
+    throw not_planned("row level security of " + to.table().sql +
+                      " would hide rows that are to be filled from this role");
 
   std::string head =
       trimmed(sql::text_range{column.range.begin, first_constraint(column)}.in(to.input().text));
@@ -158,7 +160,10 @@ void plan_column(draft& to, const sql::alter_command& command) {
   std::string sequence, helper;
   std::string source;  // what makes the values from now on
   std::string made;
-  if (is_volatile) {
+  if (is_volatile && !value) {
+    add += " DEFAULT NULL";  // keeps the domain's away, until nothing is rewritten for it
+    source = p.alter_it + "DROP DEFAULT";
+  } else if (is_volatile) {
     source = p.alter_it + "SET DEFAULT " + value->value->text;
   } else if (column.is_serial()) {
     sequence = to.beside(to.new_relation(column.name, "seq"));

@@ -205,7 +205,7 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
 void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text) {
   const auto& table = to.facts();
   if (to.only()) throw not_planned("ONLY, with checks on the column");
-  std::string drops, adds;
+  std::string drops, adds, comments;
   std::vector<std::string> names;
   for (const auto& check : table.constraints) {
     const bool on_column =
@@ -217,9 +217,12 @@ void plan_type_beside_checks(draft& to, const sql::alter_command& command, const
     drops += "DROP CONSTRAINT " + name + ", ";
     adds += ", ADD CONSTRAINT " + name + " CHECK (" + check.expression + ")" +
             (check.no_inherit ? " NO INHERIT" : "") + " NOT VALID";
+    if (!check.comment.empty())
+      comments += "; COMMENT ON CONSTRAINT " + name + " ON " + to.table().sql + " IS " +
+                  sql::quote_literal(check.comment);
     names.push_back(check.name);
   }
-  to.add(step_kind::brief, to.alter() + drops + text + adds, {});
+  to.add(step_kind::brief, to.alter() + drops + text + adds + comments, {});
   for (const auto& name : names)
     to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quote_identifier(name),
            probe::valid_constraint(table.oid, name));

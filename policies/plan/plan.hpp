@@ -35,15 +35,24 @@ struct plan_step {
   // A query of one boolean: the step has taken effect. For whoever goes on with an interrupted plan and
   // does not know whether its last step was committed. Empty: to be run again in doubt.
   std::string done;
-  std::string
-      undo;  // takes it back: a brief step, of a concurrent one a concurrent one; empty: nothing to do
+  // Takes it back: statements, each a transaction of its own, VALIDATE checking and others brief; of a
+  // concurrent step a concurrent one. Empty: nothing to do.
+  std::string undo;
   std::optional<filling> fills;  // of a filling
   std::string not_null_column;   // of a check that stands for NOT NULL: its violation is that of this column
+};
+
+// One that steps name beside the plan's own. It must still have its name when they are run.
+struct other_relation {
+  std::string name;  // "schema.name", quoted where needed
+  std::uint32_t oid = 0;
+  bool changed = false;  // by a step, which needs the rights of its owner
 };
 
 struct plan {
   std::string relation;  // "schema.name", quoted where needed
   std::uint32_t relation_oid = 0;
+  std::vector<other_relation> others;
   std::string tag;               // of the whole: "ALTER TABLE"
   std::vector<plan_step> steps;  // at least one
 };

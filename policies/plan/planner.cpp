@@ -2,9 +2,11 @@
 
 #include "policies/plan/alter_table.hpp"
 #include "policies/plan/draft.hpp"
+#include "policies/plan/drop.hpp"
 #include "policies/plan/index.hpp"
 #include "policies/plan/partition.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace tidegate::policies {
@@ -18,6 +20,27 @@ const relation_facts& known(const rule_input& input, const sql::qualified_name& 
   throw not_planned(subject_of(input, relation).sql + " is no table");
 }
 
+// What the steps of what is dropped name: the tables that go, and both ends of their foreign keys.
+std::vector<other_relation> others_of(const rule_input& input) {
+  std::vector<other_relation> others;
+  const auto add = [&](const relation_facts* table, bool changed) {
+    if (!table) return;
+    const auto same = std::find_if(others.begin(), others.end(),
+                                   [&](const other_relation& other) { return other.oid == table->oid; });
+    if (same == others.end())
+      others.push_back({table->full_name(), table->oid, changed});
+    else
+      same->changed = same->changed || changed;
+  };
+  if (const auto* drop = input.statement.as<sql::drop>())
+    for (const auto& name : drop->objects) add(input.catalog.relation(name).facts, true);
+  for (const auto& dropped : dropped_foreign_keys(input)) {
+    add(dropped.table, true);
+    add(input.catalog.relation_by_full_name(dropped.key->referenced).facts, false);
+  }
+  return others;
+}
+
 plan for_statement(const rule_input& input, const decision& decision) {
   plan out;
   out.tag = input.statement.tag;
@@ -26,6 +49,7 @@ plan for_statement(const rule_input& input, const decision& decision) {
     out.relation = facts.full_name();
     out.relation_oid = facts.oid;
   };
+  const auto* gone = input.statement.as<sql::drop>();
   if (const auto* alter = input.statement.as<sql::alter_table>();
       alter && alter->kind == sql::object_kind::table && !alter->commands.empty()) {
     about(alter->relation);
@@ -33,6 +57,7 @@ plan for_statement(const rule_input& input, const decision& decision) {
     const bool of_partition =
         action == sql::alter_action::attach_partition || action == sql::alter_action::detach_partition;
     out.steps = of_partition ? plan_partition(input, decision) : plan_alter_table(input, *alter, decision);
+    out.others = others_of(input);
   } else if (const auto* part = input.statement.as<sql::create_table>(); part && part->partition_of) {
     about(*part->partition_of);
     out.steps = plan_partition(input, decision);
@@ -41,14 +66,20 @@ plan for_statement(const rule_input& input, const decision& decision) {
     const bool partitioned = known(input, create->relation).kind == 'p';
     out.steps = partitioned ? plan_partitioned_index(input, *create)
                             : plan_concurrent_index(input, create->after_index);
-  } else if (const auto* gone = input.statement.as<sql::drop>();
-             gone && gone->kind == sql::object_kind::index && gone->objects.size() == 1) {
+  } else if (gone && gone->kind == sql::object_kind::index && gone->objects.size() == 1) {
     out.steps = plan_concurrent_index(input, gone->after_kind);
+  } else if (gone && gone->kind == sql::object_kind::table) {
+    for (const auto& name : gone->objects)
+      if (out.relation.empty() && input.catalog.relation(name)) about(name);
+    out.steps = plan_drop_table(input, *gone, decision);
+    out.others = others_of(input);
   } else if (const auto* again = input.statement.as<sql::reindex>()) {
     out.steps = plan_concurrent_index(input, again->after_target);
   } else if (const auto* refresh = input.statement.as<sql::refresh_materialized_view>()) {
     about(refresh->relation);
     out.steps = plan_refresh(input, *refresh);
+  } else if (input.statement.as<sql::alter_domain>()) {
+    throw not_planned("a domain's constraint is validated under a lock that blocks writes, in every version");
   } else {
     throw not_planned("this kind of statement has no plan");
   }

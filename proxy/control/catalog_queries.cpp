@@ -108,11 +108,13 @@ SELECT k.conrelid, k.conname, k.contype, k.convalidated, k.connoinherit,
        CASE WHEN k.contype = 'c' AND NOT EXISTS (SELECT FROM busy WHERE busy.relation = k.conrelid)
             THEN pg_catalog.pg_get_constraintdef(k.oid) END,
        k.confrelid, rn.nspname, rc.relname, ic.relname, )sql" +
-         enforced + R"sql(
+         enforced + R"sql(,
+       k.coninhcount > 0, CASE WHEN k.contype = 'f' THEN pg_catalog.pg_get_constraintdef(k.oid) END,
+       pg_catalog.obj_description(k.oid, 'pg_constraint')
   FROM pg_catalog.pg_constraint AS k
   LEFT JOIN pg_catalog.pg_class AS rc ON rc.oid = k.confrelid
   LEFT JOIN pg_catalog.pg_namespace AS rn ON rn.oid = rc.relnamespace
-  LEFT JOIN pg_catalog.pg_class AS ic ON ic.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
+  LEFT JOIN pg_catalog.pg_class AS ic ON ic.oid = k.conindid AND k.contype IN ('p', 'u', 'x', 'f')
  WHERE k.conrelid = ANY ($1::pg_catalog.oid[])
  ORDER BY k.conrelid, k.conname)sql";
 }
@@ -348,7 +350,7 @@ WITH RECURSIVE family(root, oid) AS (
   SELECT t.oid, t.oid FROM pg_catalog.pg_type AS t WHERE t.oid = ANY ($1::pg_catalog.oid[])
   UNION
   SELECT f.root, t.oid FROM family AS f JOIN pg_catalog.pg_type AS t ON t.typbasetype = f.oid AND t.typtype = 'd')
-SELECT DISTINCT f.root, n.nspname, c.relname
+SELECT DISTINCT f.root, n.nspname, c.relname, c.oid
   FROM family AS f
   JOIN pg_catalog.pg_attribute AS a ON a.atttypid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f')

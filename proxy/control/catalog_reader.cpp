@@ -143,6 +143,9 @@ class fact_table {
       constraint.referenced = full_name(row, 8);
       constraint.index = text(row, 10);
       constraint.enforced = truth(row, 11);
+      constraint.inherited = truth(row, 12);
+      constraint.definition = text(row, 13);
+      constraint.comment = text(row, 14);
       facts->constraints.push_back(std::move(constraint));
     }
   }
@@ -299,6 +302,7 @@ void apply_session_view(relation_facts& facts, const resolved_relation& seen) {
     facts.schema = seen.schema;
     facts.name = seen.name;
   }
+  facts.hides_rows = seen.hides_rows;
   if (!seen.exclusively_locked_by_session) return;
   std::erase_if(facts.constraints, [](const constraint_facts& each) { return each.kind == 'c'; });
   for (const resolved_check& check : seen.checks) {
@@ -352,10 +356,14 @@ class reading {
     for (const auto& type : names_.types)
       if (type && type->kind == 'd') domains.insert(type->oid);
 
+    if (!domains.empty()) co_await read_domain_users(domains);
+    std::set<oid> asked = named;
+    if (request_.users_of_domains) asked.insert(using_domains_.begin(), using_domains_.end());
+
     related found;
-    if (!named.empty()) {
-      command first = about(catalog_sql::related_relations, array_literal(named));
-      first.parameters.emplace_back(std::to_string(related_relations_limit + named.size()));
+    if (!asked.empty()) {
+      command first = about(catalog_sql::related_relations, array_literal(asked));
+      first.parameters.emplace_back(std::to_string(related_relations_limit + asked.size()));
       std::vector<command> commands;
       commands.push_back(std::move(first));
       const auto outcomes = co_await source_.run(std::move(commands));
@@ -365,7 +373,7 @@ class reading {
       }
       found = decode_related(outcomes.front()->rows);
     }
-    if (found.all.empty() && domains.empty()) co_return true;
+    if (found.all.empty()) co_return true;
 
     const std::string all = array_literal(found.all);
     const int version = names_.session.server_version;
@@ -388,8 +396,6 @@ class reading {
     const std::size_t sizes_at = commands.size();
     commands.push_back(about(catalog_sql::sizes, all));
     if (!found.trees.empty()) commands.push_back(about(catalog_sql::tree_sizes, array_literal(found.trees)));
-    const std::size_t domains_at = commands.size();
-    if (!domains.empty()) commands.push_back(about(catalog_sql::domain_users, array_literal(domains)));
 
     const auto outcomes = co_await source_.run(std::move(commands));
     for (std::size_t i = 0; i < questions.size(); ++i) {
@@ -404,23 +410,30 @@ class reading {
       table_.add_sizes(outcomes[sizes_at]->rows);
     else
       note(result_.lacked, outcomes[sizes_at].error(), "sizes could not be read");
-    if (domains_at > sizes_at + 1) {
+    if (!found.trees.empty()) {
       if (outcomes[sizes_at + 1])
         table_.add_tree_sizes(outcomes[sizes_at + 1]->rows);
       else
         note(result_.lacked, outcomes[sizes_at + 1].error(), "sizes of partitions could not be read");
     }
-    if (!domains.empty()) {
-      if (outcomes[domains_at]) {
-        for (const text_row& row : outcomes[domains_at]->rows)
-          domain_users_[oid_at(row, 0)].push_back(full_name(row, 1));
-        domains_known_ = true;
-      } else {
-        note(result_.lacked, outcomes[domains_at].error(), "the users of a domain could not be read");
-      }
-    }
     table_.settle_kinds_without_storage();
     co_return true;
+  }
+
+  // Where it can't be done the domains stay unknown: none of them may pass for one that nobody uses.
+  asio::awaitable<void> read_domain_users(const std::set<oid>& domains) {
+    std::vector<command> commands;
+    commands.push_back(about(catalog_sql::domain_users, array_literal(domains)));
+    const auto outcomes = co_await source_.run(std::move(commands));
+    if (!outcomes.front()) {
+      note(result_.lacked, outcomes.front().error(), "the users of a domain could not be read");
+      co_return;
+    }
+    for (const text_row& row : outcomes.front()->rows) {
+      domain_users_[oid_at(row, 0)].push_back(full_name(row, 1));
+      if (using_domains_.size() < related_relations_limit) using_domains_.insert(oid_at(row, 3));
+    }
+    domains_known_ = true;
   }
 
   void bind_relations() {
@@ -468,6 +481,7 @@ class reading {
       facts.name = seen->name;
       facts.kind = seen->kind;
       facts.domain_constrained = seen->domain_constrained;
+      facts.volatile_default = seen->volatile_default;
       if (seen->kind == 'd') {
         if (!domains_known_) continue;
         facts.base_schema = seen->base_schema;
@@ -496,6 +510,7 @@ class reading {
   facts result_;
   fact_table table_;
   std::map<oid, std::vector<std::string>> domain_users_;
+  std::set<oid> using_domains_;  // tables
   bool relations_known_ = false;
   bool domains_known_ = false;
 };

@@ -54,7 +54,7 @@ SELECT 'relation', f.i, f.oid::pg_catalog.oid::pg_catalog.text, n.nspname::pg_ca
        EXISTS (SELECT FROM own_locks AS o WHERE o.relation OPERATOR(pg_catalog.=) f.oid::pg_catalog.oid)::pg_catalog.text,
        CASE WHEN EXISTS (SELECT FROM own_locks AS o WHERE o.relation OPERATOR(pg_catalog.=) f.oid::pg_catalog.oid)
             THEN pg_catalog.pg_relation_size(c.oid)::pg_catalog.text END,
-       NULL, NULL, NULL, NULL, NULL
+       pg_catalog.row_security_active(c.oid)::pg_catalog.text, NULL, NULL, NULL, NULL
   FROM found_relation AS f
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) f.oid::pg_catalog.oid
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -103,7 +103,12 @@ SELECT 'type', f.i, t.oid::pg_catalog.text, n.nspname::pg_catalog.text, t.typnam
          WHERE k.i OPERATOR(pg_catalog.=) f.i)::pg_catalog.text,
        (SELECT pg_catalog.bool_or(k.constrained) FROM type_chain AS k
          WHERE k.i OPERATOR(pg_catalog.=) f.i)::pg_catalog.text,
-       NULL, NULL, NULL, NULL, NULL
+       (EXISTS (SELECT FROM pg_catalog.regexp_matches(t.typdefaultbin::pg_catalog.text, ':(?:op)?funcid ([0-9]+)', 'g')
+                              AS m(found)
+                  JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) m.found[1]::pg_catalog.oid
+                 WHERE p.provolatile OPERATOR(pg_catalog.=) 'v')
+        OR t.typdefaultbin::pg_catalog.text OPERATOR(pg_catalog.~) ':seqid [0-9]')::pg_catalog.text,
+       NULL, NULL, NULL, NULL
   FROM found_type AS f
   JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) f.oid
   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
@@ -242,6 +247,7 @@ resolved_relation decode_relation(const text_row& row) {
   relation.visible = truth(row, 7);
   relation.exclusively_locked_by_session = truth(row, 8);
   relation.bytes = number<std::int64_t>(row, 9);
+  relation.hides_rows = truth(row, 10);
   return relation;
 }
 
@@ -255,6 +261,7 @@ resolved_type decode_type(const text_row& row) {
   type.base = text(row, 7);
   type.base_modifier = number<std::int32_t>(row, 8).value_or(-1);
   type.domain_constrained = type.kind == 'd' && truth(row, 9);
+  type.volatile_default = type.kind == 'd' && truth(row, 10);
   return type;
 }
 

@@ -59,6 +59,7 @@ struct resolved_relation {
   char persistence = 'p';                      // pg_class.relpersistence
   bool visible = true;                         // found by its bare name
   bool exclusively_locked_by_session = false;  // this transaction holds ACCESS EXCLUSIVE on it already
+  bool hides_rows = false;                     // row security holds for the session's role
   // Read here only under that lock of its own, since nobody else can read them then.
   std::optional<std::int64_t> bytes;  // of the heap
   std::vector<resolved_check> checks;
@@ -71,6 +72,7 @@ struct resolved_type {
   std::string base_schema, base;
   std::int32_t base_modifier = -1;
   bool domain_constrained = false;
+  bool volatile_default = false;  // of a domain
 };
 
 struct resolved_function {

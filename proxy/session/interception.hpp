@@ -13,6 +13,7 @@
 #include "policies/engine.hpp"
 #include "policies/ledger/fate.hpp"
 #include "policies/ledger/inverse.hpp"
+#include "policies/plan/plan.hpp"
 #include "policies/sql/parse.hpp"
 #include "protocol/bytes.hpp"
 #include "proxy/admin/ddl_board.hpp"
@@ -100,7 +101,7 @@ class interception {
   };
   boost::asio::awaitable<std::optional<chosen_mode>> ddl_mode_of(const decided& d, report refusal);
   bool may_override() const;
-  boost::asio::awaitable<std::optional<bool>> owns(std::uint32_t relation);
+  boost::asio::awaitable<std::optional<bool>> owns(const policies::plan& plan);
   // How long a statement may wait for others: the policy's bound, or less where the client asks for less.
   std::chrono::milliseconds wait_budget(std::chrono::milliseconds most) const;
   boost::asio::awaitable<void> refuse(const policies::decision& decision);

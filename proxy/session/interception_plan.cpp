@@ -24,10 +24,15 @@ report with_reason(report refusal, std::string_view why) {
   return refusal;
 }
 
+bool drops_tables(const sql::statement& s) {
+  const auto* drop = s.as<sql::drop>();
+  return drop != nullptr && drop->kind == sql::object_kind::table;
+}
+
 // Only an owner may do what has a plan, but for what MAINTAIN allows.
 bool is_for_owners(const sql::statement& s) {
   return s.as<sql::alter_table>() != nullptr || s.as<sql::create_index>() != nullptr ||
-         s.as<sql::create_table>() != nullptr;
+         s.as<sql::create_table>() != nullptr || drops_tables(s);
 }
 
 }  // namespace
@@ -95,7 +100,7 @@ boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
     co_return co_await refuse(refusal);
   }
   if (is_for_owners(*d.statement)) {
-    const auto mine = co_await owns(planned.steps->relation_oid);
+    const auto mine = co_await owns(*planned.steps);
     if (!mine) co_return;
     if (!*mine) {  // the server says best that it is not allowed
       guarded_ddl way(*this);
@@ -133,13 +138,17 @@ bool interception::may_override() const {
   return std::find(roles.begin(), roles.end(), who_.role) != roles.end();
 }
 
-// Whether the client's role has the rights of the relation's owner. None: the session ended, or was answered.
-boost::asio::awaitable<std::optional<bool>> interception::owns(std::uint32_t relation) {
+// Whether the client's role has the rights of the owners of all relations that the plan changes. None: the
+// session ended, or was answered.
+boost::asio::awaitable<std::optional<bool>> interception::owns(const policies::plan& plan) {
+  std::string oids = std::to_string(plan.relation_oid);
+  for (const policies::other_relation& other : plan.others)
+    if (other.changed) oids += ", " + std::to_string(other.oid);
   const auto asked = co_await server_.run_sql(
       own_end(),
-      "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c WHERE c.oid "
-      "OPERATOR(pg_catalog.=) " +
-          std::to_string(relation) + "::pg_catalog.oid");
+      "SELECT pg_catalog.bool_and(pg_catalog.pg_has_role(c.relowner, 'USAGE')) FROM pg_catalog.pg_class AS c "
+      "WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[" +
+          oids + "]::pg_catalog.oid[])");
   if (!asked) co_return std::nullopt;
   if (!asked->ok()) {
     co_await fail_with(asked->error);
@@ -161,16 +170,23 @@ bool interception::may_have_plan() const {
       decisions_.front().decision.mode != policies::policy_mode::enforce)
     return false;
   const sql::statement& only = parsed_.statements.front();
-  return only.as<sql::alter_table>() != nullptr || only.as<sql::create_index>() != nullptr;
+  return only.as<sql::alter_table>() != nullptr || only.as<sql::create_index>() != nullptr ||
+         drops_tables(only);
 }
 
 // The same statement was interrupted in the middle of its steps. What it has made so far may have changed
 // what the rules say of it, so this is asked before. False: it was not, or nothing can be done about it here.
 boost::asio::awaitable<bool> interception::go_on_with_plan() {
   const sql::statement& only = parsed_.statements.front();
-  const auto* alter = only.as<sql::alter_table>();
-  const auto relation =
-      facts_.snapshot.relation(alter != nullptr ? alter->relation : only.as<sql::create_index>()->relation);
+  policies::lookup<policies::relation_facts> relation;
+  if (const auto* alter = only.as<sql::alter_table>()) {
+    relation = facts_.snapshot.relation(alter->relation);
+  } else if (const auto* create = only.as<sql::create_index>()) {
+    relation = facts_.snapshot.relation(create->relation);
+  } else {
+    for (const auto& table : only.as<sql::drop>()->objects)
+      if (!relation) relation = facts_.snapshot.relation(table);
+  }
   if (!relation || session_.state().pipeline().status() != core::transaction_status::idle) co_return false;
   auto begun = co_await planned_ddl::find_interrupted(*this, *relation.facts, decisions_.front().text,
                                                       std::string(only.tag));

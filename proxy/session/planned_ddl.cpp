@@ -62,6 +62,13 @@ std::string advisory(std::string_view function, std::uint32_t relation) {
          std::to_string(static_cast<std::int32_t>(relation)) + ")";
 }
 
+// It reads every row under a lock that lets reads and writes go on.
+bool validates(const sql::statement& statement) {
+  const auto* alter = statement.as<sql::alter_table>();
+  return alter != nullptr && alter->commands.size() == 1 &&
+         alter->commands.front().action == sql::alter_action::validate_constraint;
+}
+
 void add_line(std::string& text, const std::string& line) {
   text += (text.empty() ? "" : "\n") + line;
 }
@@ -314,7 +321,7 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::carry_out_step(std::s
                 .message = "canceling statement due to user request"};
     co_return step_end::stopped;
   }
-  const auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
+  const auto same = co_await names_stand();
   if (!same) co_return step_end::session_ended;
   if (!*same) co_return replaced();
   if (in_doubt_ == number && !step.done.empty()) {
@@ -418,12 +425,23 @@ boost::asio::awaitable<planned_ddl::step_end> planned_ddl::fill(const plan_step&
   co_return step_end::session_ended;
 }
 
+// Every relation of the plan still has its name. None: the session has ended.
+boost::asio::awaitable<std::optional<bool>> planned_ddl::names_stand() {
+  lost_ = plan_.relation;
+  auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
+  for (const policies::other_relation& other : plan_.others) {
+    if (!same || !*same) break;
+    lost_ = other.name;
+    same = co_await is_still(server_, other.name, other.oid);
+  }
+  co_return same;
+}
+
 // Steps and their undo go by name: on another table they would do harm.
 planned_ddl::step_end planned_ddl::replaced() {
-  failure_ = {
-      .sqlstate = std::string(sqlstate::object_not_in_prerequisite_state),
-      .message = "relation " + plan_.relation + " was renamed or replaced while its plan was carried out",
-      .detail = "Nothing more was done to either."};
+  failure_ = {.sqlstate = std::string(sqlstate::object_not_in_prerequisite_state),
+              .message = "relation " + lost_ + " was renamed or replaced while its plan was carried out",
+              .detail = "Nothing more was done to either."};
   return step_end::stopped;
 }
 
@@ -475,7 +493,7 @@ boost::asio::awaitable<void> planned_ddl::take_back(std::size_t steps) {
 }
 
 boost::asio::awaitable<bool> planned_ddl::undo(const plan_step& step) {
-  const auto same = co_await is_still(server_, plan_.relation, plan_.relation_oid);
+  const auto same = co_await names_stand();
   if (!same || !*same) co_return false;
   if (step.kind == step_kind::concurrent) {
     concurrent_build::subject what{.table_oid = 0, .index = {}, .builds = false};
@@ -484,13 +502,18 @@ boost::asio::awaitable<bool> planned_ddl::undo(const plan_step& step) {
     const auto dropped = co_await work.run(step.undo);
     co_return dropped && dropped->error.empty();
   }
-  guarded_work work{.messages = query_message(step.undo),
-                    .locks = policies::locks_of(step.undo, of_.facts_.snapshot),
-                    .text = step.undo,
-                    .may_run_long = false};
-  guarded_ddl way(of_, std::move(work));
-  const guarded_end end = co_await way.run_step();
-  co_return end == guarded_end::succeeded;
+  const auto parsed = sql::parse(step.undo);
+  for (const sql::statement& statement : parsed.statements) {
+    const std::string text(statement.range.in(step.undo));
+    guarded_work work{.messages = query_message(text),
+                      .locks = policies::locks_of(text, of_.facts_.snapshot),
+                      .text = text,
+                      .may_run_long = validates(statement)};
+    guarded_ddl way(of_, std::move(work));
+    const guarded_end end = co_await way.run_step();
+    if (end != guarded_end::succeeded) co_return false;
+  }
+  co_return parsed.ok();
 }
 
 report planned_ddl::stopped_report() const {

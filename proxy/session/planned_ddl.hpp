@@ -63,6 +63,7 @@ class planned_ddl {
   step_end replaced();
   boost::asio::awaitable<void> take_back(std::size_t steps);
   boost::asio::awaitable<bool> undo(const policies::plan_step& step);
+  boost::asio::awaitable<std::optional<bool>> names_stand();
   boost::asio::awaitable<void> mark(std::size_t number, std::string_view state);
   boost::asio::awaitable<void> mark_plan(std::string_view state);
   boost::asio::awaitable<void> answer_done();
@@ -80,6 +81,7 @@ class planned_ddl {
   bool interrupted_ = false;                 // it was begun before
   std::vector<bool> done_;                   // of the steps
   std::optional<std::size_t> in_doubt_;      // was running when it was interrupted
+  std::string lost_;                         // the relation that no longer has its name
   report failure_;                           // of the step that failed or stopped
   std::vector<std::string> not_taken_back_;  // SQL that is left to do after a failure
 };

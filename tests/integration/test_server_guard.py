@@ -294,6 +294,23 @@ def test_the_ledger_of_plans_is_made_under_guard(postgres, gateway, guarded):
     assert postgres.execute("SELECT state FROM tidegate.plan", guarded) == [("done",)]
 
 
+def test_dropped_foreign_keys_and_their_way_back_are_vouched_for(postgres, make_gateway, guarded):
+    postgres.execute("UPDATE tidegate_guard.settings SET mode = 'observe'", guarded)
+    postgres.execute("CREATE TABLE links (item bigint REFERENCES items, other int REFERENCES small); ALTER TABLE links OWNER TO app; "
+                     "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table') "
+                     "THEN RAISE 'not today'; END IF; END$$; CREATE EVENT TRIGGER no ON sql_drop EXECUTE FUNCTION no()", guarded)
+    postgres.execute("UPDATE tidegate_guard.settings SET mode = 'enforce'", guarded)
+    gateway = make_gateway({"databases": {"*": {"control": {"user": "keeper"}}}, "policies": {"rules": {"drop-table": "allow"}}})
+    keys = "SELECT count(*) FROM pg_constraint WHERE conrelid = to_regclass('links') AND convalidated AND contype = 'f'"
+    with gateway.login(database=guarded) as client:
+        answer = client.query("DROP TABLE links", timeout=60)
+        assert [m.fields()["M"] for m in answer if m.type == "E"] == ["not today"]
+        assert postgres.execute(keys, guarded) == [(2,)], "both are back"
+        postgres.execute("ALTER EVENT TRIGGER no DISABLE", guarded)
+        succeeded(client.query("DROP TABLE links", timeout=60))
+    assert postgres.execute("SELECT to_regclass('links')", guarded) == [(None,)]
+
+
 def test_in_observe_mode_the_gateway_vouches_too(make_gateway, guarded):
     gateway = make_gateway({"databases": {"*": {"control": {"user": "keeper"}}}, "policies": {"mode": "observe"}})
     with gateway.login(database=guarded) as client:

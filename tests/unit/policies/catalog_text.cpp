@@ -212,6 +212,8 @@ void read_relation(words& line, relation_facts& relation) {
       relation.published = true;
     else if (word == "row_security")
       relation.row_security = true;
+    else if (word == "hides_rows")
+      relation.hides_rows = true;
     else if (word.starts_with("policies="))
       relation.policies = std::stoi(word.substr(9));
     else
@@ -281,9 +283,16 @@ constraint_facts read_constraint(words& line) {
         constraint.enforced = constraint.validated = false;
       else
         line.fail("valid or enforced");
-    } else
+    } else if (word == "inherited")
+      constraint.inherited = true;
+    else if (word == "comment")
+      constraint.comment = line.string();
+    else
       line.fail("a property of the constraint");
   }
+  if (constraint.kind == 'f')
+    constraint.definition = "FOREIGN KEY " + sql::quote_columns(constraint.columns) + " REFERENCES " +
+                            constraint.referenced + (constraint.validated ? "" : " NOT VALID");
   return constraint;
 }
 
@@ -390,6 +399,7 @@ void catalog_text::add(std::string_view text) {
     type.base = base.type;
     type.base_modifier = base.type_modifier;
     type.domain_constrained = line.accept("constrained");
+    type.volatile_default = line.accept("volatile");
     if (line.accept("used")) {
       line.expect("by");
       do type.used_by.push_back(line.next());

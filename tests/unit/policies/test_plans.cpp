@@ -6,6 +6,7 @@
 #include "policies/sql/parse.hpp"
 #include "tests/unit/policies/case_file.hpp"
 #include "tests/unit/policies/catalog_text.hpp"
+#include "tests/unit/policies/policy_text.hpp"
 
 #include <filesystem>
 #include <stdexcept>
@@ -35,9 +36,14 @@ struct outcome {
 
 outcome plan_of(const behaviour_case& given) {
   catalog_text catalog;
+  policy in_force;
   for (const auto& [key, value] : given.givens) {
-    if (key != "catalog") throw std::runtime_error("plans know catalog: only");
-    catalog.add(value);
+    if (key == "catalog")
+      catalog.add(value);
+    else if (key == "policy")
+      add_to_policy(in_force, value);
+    else
+      throw std::runtime_error("plans know catalog: and policy: only");
   }
   const auto parsed = sql::parse(given.sql);
   if (!parsed.ok() || parsed.statements.size() != 1)
@@ -47,7 +53,7 @@ outcome plan_of(const behaviour_case& given) {
   const session_facts session{.role = "app", .application = {}, .database = "app", .lock_timeout = {}};
   const transaction_history history;
   const rule_input input{statement, given.sql, snapshot, session, history};
-  const decision decided = decide(input, {});
+  const decision decided = decide(input, in_force);
   return {decided.action, make_plan(input, decided)};
 }
 
@@ -73,6 +79,12 @@ TEST_P(PlanCase, comes_to_the_steps_as_written) {
   if (expected != given.expected.end()) {
     ASSERT_TRUE(result.plan.steps) << "no plan: " << result.plan.why_not;
     EXPECT_EQ(joined(steps), joined(expected->second));
+    if (const auto undo = given.expected.find("undo"); undo != given.expected.end()) {
+      std::vector<std::string> taken_back;
+      for (const auto& step : result.plan.steps->steps)
+        if (!step.undo.empty()) taken_back.push_back(step.undo);
+      EXPECT_EQ(joined(taken_back), joined(undo->second));
+    }
     return;
   }
   ASSERT_TRUE(given.expected.contains("no plan")) << "a case expects a plan, or none";

@@ -7,6 +7,7 @@
 #include "policies/sql/quote.hpp"
 #include "tests/unit/policies/case_file.hpp"
 #include "tests/unit/policies/catalog_text.hpp"
+#include "tests/unit/policies/policy_text.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -28,22 +29,6 @@ using namespace policies;
 const std::filesystem::path source_folder = TIDEGATE_SOURCE_DIR;
 const std::filesystem::path case_folder = source_folder / "tests/cases/rules";
 
-std::vector<std::string> split(const std::string& text, char by) {
-  std::vector<std::string> parts;
-  std::string part;
-  for (const char c : text + by) {
-    if (c != by) {
-      part += c;
-      continue;
-    }
-    part.erase(0, part.find_first_not_of(' '));
-    part.erase(part.find_last_not_of(' ') + 1);
-    if (!part.empty()) parts.push_back(part);
-    part.clear();
-  }
-  return parts;
-}
-
 // Everything a case sets up, and what came out for its statements.
 class run {
  public:
@@ -54,8 +39,7 @@ class run {
       if (key == "catalog") catalog_.add(value);
       if (key == "session")
         for (const auto& word : split(value, ',')) set_session(word);
-      if (key == "policy")
-        for (const auto& word : split(value, ',')) set_policy(word);
+      if (key == "policy") add_to_policy(policy_, value);
       if (key == "before") before(value);
     }
     decide_all();
@@ -120,27 +104,6 @@ class run {
       conforming_ = false;
     else
       throw std::runtime_error("session: " + word + " is not known");
-  }
-
-  void set_policy(const std::string& word) {
-    const auto equals = word.find('=');
-    if (equals == std::string::npos) throw std::runtime_error("policy: expected name=value, got " + word);
-    const auto key = word.substr(0, equals);
-    const auto value = word.substr(equals + 1);
-    if (key == "override_roles")
-      policy_.override_roles = split(value, ' ');
-    else if (key == "mode")
-      policy_.mode = value == "observe" ? policy_mode::observe
-                     : value == "off"   ? policy_mode::off
-                                        : policy_mode::enforce;
-    else if (key == "trust_sizes")
-      policy_.trust_sizes = value == "on";
-    else if (find_rule(key) && parse_verdict(value)) {
-      policy_scope scope;
-      scope.rules.push_back({key, *parse_verdict(value)});
-      policy_.scopes.push_back(std::move(scope));
-    } else
-      throw std::runtime_error("policy: " + word + " is not known");
   }
 
   void before(const std::string& text) {

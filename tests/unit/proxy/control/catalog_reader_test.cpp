@@ -42,7 +42,8 @@ const std::vector<std::string> schema = {
     "CREATE SCHEMA app",
     "CREATE DOMAIN email AS varchar(80) CHECK (VALUE LIKE '%@%')",
     "CREATE DOMAIN work_email AS email",
-    "CREATE DOMAIN plain_text AS text",
+    "CREATE DOMAIN plain_text AS text DEFAULT lower('X')",
+    "CREATE DOMAIN token AS float8 DEFAULT 1 + random()",
     "CREATE TYPE mood AS ENUM ('ok')",
     "CREATE TABLE users (id serial PRIMARY KEY, name varchar(20) NOT NULL, mail email, note text DEFAULT "
     "'x', "
@@ -64,6 +65,10 @@ const std::vector<std::string> schema = {
     "CREATE TABLE parts (k int NOT NULL, v text) PARTITION BY RANGE (k)",
     "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)",
     "CREATE TABLE parts_rest PARTITION OF parts DEFAULT",
+    "CREATE TABLE owners (id int PRIMARY KEY)",
+    "CREATE TABLE held (k int, owner int CONSTRAINT held_by REFERENCES owners) PARTITION BY LIST (k)",
+    "CREATE TABLE held_1 PARTITION OF held FOR VALUES IN (1)",
+    "COMMENT ON CONSTRAINT \"Order Lines_user_id_fkey\" ON app.\"Order Lines\" IS 'whose'",
     "INSERT INTO parts SELECT i % 20, repeat('x', 100) FROM generate_series(1, 400) AS i",
     "CREATE FUNCTION seven() RETURNS int LANGUAGE sql AS ' SELECT 7; '",
     "CREATE FUNCTION dice() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 4; END'",
@@ -178,6 +183,14 @@ TEST_F(catalog_facts, constraints_carry_their_proof) {
   ASSERT_NE(key, nullptr);
   EXPECT_EQ(key->referenced, "public.users");
   EXPECT_EQ(key->referenced_oid, users.oid);
+  EXPECT_EQ(key->definition, "FOREIGN KEY (user_id) REFERENCES users(id)");
+  EXPECT_EQ(key->index, "users_pkey");
+  EXPECT_EQ(key->comment, "whose");
+  EXPECT_FALSE(key->inherited);
+  const auto held = relation(name("held_1"));
+  const auto* of_partition = held.constraint("held_by");
+  ASSERT_NE(of_partition, nullptr);
+  EXPECT_TRUE(of_partition->inherited);
 }
 
 TEST_F(catalog_facts, indexes_say_what_they_hang_on) {
@@ -258,7 +271,7 @@ TEST_F(catalog_facts, partners_of_a_named_relation_come_with_it) {
 TEST_F(catalog_facts, domains_are_followed_to_their_base) {
   const policies::fact_request request{
       .relations = {},
-      .types = {type("work_email"), type("plain_text"), type("mood"), type("int4")},
+      .types = {type("work_email"), type("plain_text"), type("token"), type("mood"), type("int4")},
       .functions = {}};
   const auto snapshot = read(request);
   const auto work = snapshot.type(type("work_email"));
@@ -269,10 +282,17 @@ TEST_F(catalog_facts, domains_are_followed_to_their_base) {
   EXPECT_TRUE(work->domain_constrained);
   EXPECT_THAT(work->used_by, IsEmpty());
   EXPECT_FALSE(snapshot.type(type("plain_text"))->domain_constrained);
+  EXPECT_FALSE(snapshot.type(type("plain_text"))->volatile_default);
+  EXPECT_TRUE(snapshot.type(type("token"))->volatile_default);
   EXPECT_EQ(snapshot.type(type("mood"))->kind, 'e');
   EXPECT_EQ(snapshot.type(type("int4"))->schema, "pg_catalog");
   const auto mail = read({.relations = {}, .types = {type("email")}, .functions = {}});
   EXPECT_THAT(mail.type(type("email"))->used_by, ElementsAre("public.users"));
+  EXPECT_FALSE(mail.relation(name("public", "users")));
+  const auto altered =
+      read({.relations = {}, .types = {type("email")}, .functions = {}, .users_of_domains = true});
+  ASSERT_TRUE(altered.relation(name("public", "users")));
+  EXPECT_TRUE(altered.relation(name("public", "users"))->bytes);
 }
 
 TEST_F(catalog_facts, functions_are_judged_by_the_worst_candidate) {
@@ -494,7 +514,7 @@ TEST(read_facts, without_a_control_connection_relations_are_unknown_and_the_reas
   EXPECT_EQ(read.snapshot.relation(name("gone")).state, presence::missing);
   EXPECT_EQ(read.snapshot.type(type("email")).state, presence::unknown);
   EXPECT_EQ(read.snapshot.function(function("now", 0)).state, presence::known);
-  EXPECT_EQ(read.lacked, "the gateway could not read the catalog: server gone");
+  EXPECT_EQ(read.lacked, "the users of a domain could not be read: server gone");
 }
 
 TEST(standalone_reader, an_unreachable_database_is_said_at_once) {
