@@ -64,6 +64,9 @@ struct index_facts {
   bool has_predicate = false;
   bool plain_order = true;      // no DESC, NULLS FIRST, other opclass or collation: fit for USING INDEX
   bool default_opclass = true;  // of every key column: false for text_pattern_ops and the like
+  std::string
+      definition;  // pg_get_indexdef, names qualified; empty: not all that it is could be made from it
+  std::string comment;
   std::int64_t bytes = 0;
 };
 

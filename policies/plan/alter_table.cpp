@@ -124,13 +124,6 @@ class splitting {
     });
   }
 
-  bool is_said_of(const sql::alter_command& command, std::string_view rule) const {
-    return std::any_of(decision_.reported.begin(), decision_.reported.end(), [&](const finding& f) {
-      const bool here = f.at >= command.range.begin && f.at < command.range.end;
-      return here && f.action >= verdict::rewrite && f.rule == rule;
-    });
-  }
-
   // Of the statement as a whole; dealt with by whoever asks.
   bool is_reported(std::string_view rule) {
     bool found = false;
@@ -208,9 +201,12 @@ class splitting {
   void type(const sql::alter_command& command) {
     constexpr std::string_view rescan = "alter-column-type-check-rescan";
     const bool only_checks = only_hazard_is(command, rescan);
+    const bool only_indexes = only_hazard_is(command, "alter-column-type-index-rebuild");
     if (!is_hazard(command)) return brief(command);
-    if (is_said_of(command, "alter-column-type-index-rebuild"))
-      throw not_planned("queries would be without the indexes until they are built again");
+    if (only_indexes) {
+      flush();
+      return plan_type_beside_indexes(draft_, command, text(command));
+    }
     if (!only_checks) throw not_planned("the type of column " + quote_identifier(command.name) + " changes");
     flush();
     plan_type_beside_checks(draft_, command, text(command));

@@ -1,4 +1,5 @@
 #include "policies/added_constraint.hpp"
+#include "policies/collated_index.hpp"
 #include "policies/concurrent_index.hpp"
 #include "policies/plan/parts.hpp"
 #include "policies/remedy.hpp"
@@ -17,6 +18,8 @@ using sql::quote_identifier;
 
 // Of the helper that proves there is no NULL. A name of ours, so that one left over is known for what it is.
 constexpr std::string_view helper_suffix = "tidegate_nn";
+
+constexpr std::string_view twin_suffix = "tidegate_idx";
 
 // Left over from an earlier plan: by its name and by what it says.
 bool is_helper(const constraint_facts* found, const std::string& quoted_column) {
@@ -226,6 +229,36 @@ void plan_type_beside_checks(draft& to, const sql::alter_command& command, const
   for (const auto& name : names)
     to.add(step_kind::checking, to.alter() + "VALIDATE CONSTRAINT " + quote_identifier(name),
            probe::valid_constraint(table.oid, name));
+}
+
+void plan_type_beside_indexes(draft& to, const sql::alter_command& command, const std::string& text) {
+  if (!builds_concurrently_safely(to.server_version()))
+    throw not_planned("PostgreSQL 14.0 to 14.3 may corrupt an index that is built CONCURRENTLY");
+  const auto all = altered_types(to.input());
+  const auto altered = std::find_if(
+      all.begin(), all.end(), [&](const altered_type& each) { return each.command.command == &command; });
+  if (altered == all.end()) throw not_planned("its type change is not known");
+  const collated_indexes twins = twins_of(*altered, to.input());
+  if (!twins.why_not.empty())
+    throw not_planned(twins.why_not + ", and queries would be without it until it is built again");
+  std::string drops, renames;
+  for (const auto& twin : twins.each) {
+    const index_facts& old = *twin.index;
+    const std::string name = to.new_relation(command.name, twin_suffix);
+    const auto in_schema = [&](const std::string& index) {
+      return sql::quote_name({.database = {}, .schema = old.schema, .name = index});
+    };
+    to.add(step_kind::concurrent,
+           std::string("CREATE ") + (old.unique ? "UNIQUE " : "") + "INDEX CONCURRENTLY " +
+               quote_identifier(name) + " ON " + to.table().sql + " " + twin.definition,
+           probe::valid_index(to.facts().oid, name), "DROP INDEX CONCURRENTLY IF EXISTS " + in_schema(name));
+    drops += "DROP INDEX " + in_schema(old.name) + "; ";
+    renames += "; ALTER INDEX " + in_schema(name) + " RENAME TO " + quote_identifier(old.name);
+    if (!old.comment.empty())
+      renames += "; COMMENT ON INDEX " + in_schema(old.name) + " IS " + sql::quote_literal(old.comment);
+  }
+  to.add(step_kind::brief, drops + to.alter() + text + renames,
+         probe::collation(to.facts().oid, command.name, command.column->collation));
 }
 
 }  // namespace tidegate::policies

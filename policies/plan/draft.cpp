@@ -109,6 +109,13 @@ std::string identity(std::uint32_t table, std::string_view column) {
   return attribute(table, column, " AND a.attidentity <> ''");
 }
 
+std::string collation(std::uint32_t table, std::string_view column, std::string_view name) {
+  return attribute(
+      table, column,
+      " AND a.attcollation IN (SELECT o.oid FROM pg_catalog.pg_collation AS o WHERE o.collname = " +
+          quote_literal(name) + ")");
+}
+
 std::string constraint(std::uint32_t table, std::string_view name) {
   return exists(constraint_where(table, name, ""));
 }

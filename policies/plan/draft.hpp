@@ -66,6 +66,7 @@ namespace probe {
 std::string column(std::uint32_t table, std::string_view name);
 std::string not_null(std::uint32_t table, std::string_view column);
 std::string identity(std::uint32_t table, std::string_view column);
+std::string collation(std::uint32_t table, std::string_view column, std::string_view name);
 std::string constraint(std::uint32_t table, std::string_view name);
 std::string valid_constraint(std::uint32_t table, std::string_view name);
 std::string no_constraint(std::uint32_t table, std::string_view name);

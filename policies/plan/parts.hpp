@@ -27,6 +27,11 @@ void plan_key(draft& to, const sql::constraint_definition& definition, const std
 // are left out meanwhile and validated afterwards (F6). `text` is the subcommand as written.
 void plan_type_beside_checks(draft& to, const sql::alter_command& command, const std::string& text);
 
+// ALTER COLUMN … TYPE that rewrites nothing but would build indexes again for the column's new collation:
+// they are built CONCURRENTLY under other names with it, and take the place of the old ones with the change.
+// `text` is the subcommand as written.
+void plan_type_beside_indexes(draft& to, const sql::alter_command& command, const std::string& text);
+
 // The columns by which rows are walked in batches, quoted: the primary key, or another unique one without
 // NULLs; empty: by pages.
 std::vector<std::string> key_to_walk_by(const relation_facts& table, int server_version);

@@ -120,8 +120,13 @@ SELECT k.conrelid, k.conname, k.contype, k.convalidated, k.connoinherit,
 }
 
 // An index mentions a column when it depends on it or has it as a key (the index of a constraint depends on
-// columns only through the constraint).
+// columns only through the constraint). Printing one opens its table, as printing a check does.
 const std::string_view indexes = R"sql(
+WITH busy AS MATERIALIZED (
+  SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l
+   WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'
+     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
+                        WHERE d.datname = pg_catalog.current_database()))
 SELECT i.indrelid, i.indexrelid, n.nspname, c.relname, i.indisvalid, i.indisready, i.indisunique, i.indisprimary,
        c.relkind = 'I', k.conname, m.amname,
        ARRAY(SELECT COALESCE(a.attname::pg_catalog.text, '')
@@ -138,7 +143,11 @@ SELECT i.indrelid, i.indexrelid, n.nspname, c.relname, i.indisvalid, i.indisread
                                    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                    AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
               ORDER BY a.attnum),
-       i.indexprs IS NOT NULL, i.indpred IS NOT NULL, key.plain, key.default_classes
+       i.indexprs IS NOT NULL, i.indpred IS NOT NULL, key.plain, key.default_classes,
+       CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL AND NOT i.indisclustered AND c.reltablespace = 0
+                 AND NOT EXISTS (SELECT FROM busy WHERE busy.relation = i.indrelid)
+            THEN pg_catalog.pg_get_indexdef(i.indexrelid) END,
+       pg_catalog.obj_description(i.indexrelid, 'pg_class')
   FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

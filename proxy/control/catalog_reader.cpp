@@ -171,6 +171,8 @@ class fact_table {
       index.has_predicate = truth(row, 14);
       index.plain_order = truth(row, 15);
       index.default_opclass = truth(row, 16);
+      index.definition = text(row, 17);
+      index.comment = text(row, 18);
       facts->indexes.push_back(std::move(index));
     }
   }

@@ -45,6 +45,13 @@ INSERT INTO lists_4 SELECT n, 4 FROM generate_series(1, 2000) n;
 CREATE MATERIALIZED VIEW totals AS SELECT customer, sum(qty) AS qty FROM orders GROUP BY customer;
 CREATE UNIQUE INDEX totals_customer ON totals (customer);
 CREATE TYPE positive AS (a int);
+CREATE TABLE words (id int, word varchar(20), "Other" varchar(40));
+INSERT INTO words SELECT n, 'word ' || n, 'other ' || n FROM generate_series(1, 5000) n;
+CREATE INDEX ON words (word DESC, "Other") WITH (fillfactor = 70);
+CREATE UNIQUE INDEX "Word, Other" ON words (id, word varchar_pattern_ops) INCLUDE ("Other");
+CREATE INDEX ON words (word COLLATE "C", id);
+CREATE INDEX other_name ON words USING hash ("Other");
+COMMENT ON INDEX other_name IS 'it''s hashed';
 CREATE DOMAIN token AS float8 DEFAULT random();
 CREATE TABLE parts (id bigint PRIMARY KEY, maker bigint CONSTRAINT made REFERENCES customers DEFERRABLE, list_id bigint, list_kind int, orderer bigint REFERENCES orders ON DELETE CASCADE,
   FOREIGN KEY (list_id, list_kind) REFERENCES lists MATCH FULL, UNIQUE (id, maker));
@@ -110,6 +117,7 @@ STATEMENTS = {
     "column with the default of its domain": "ALTER TABLE orders ADD COLUMN key token NOT NULL",
     "foreign keys to several tables": "ALTER TABLE parts DROP CONSTRAINT made, DROP CONSTRAINT parts_list_id_list_kind_fkey, DROP CONSTRAINT parts_orderer_fkey, ALTER maker SET DEFAULT 1",
     "foreign keys of a partitioned table": "ALTER TABLE visits DROP CONSTRAINT visits_who_fkey, DROP CONSTRAINT IF EXISTS visits_what_fkey",
+    "collation": 'ALTER TABLE words ALTER word TYPE varchar(20) COLLATE "POSIX", ALTER "Other" TYPE varchar(40) COLLATE pg_catalog."C"',
     "names that are taken": "ALTER TABLE orders ADD CONSTRAINT orders_qty_check CHECK (qty > -5) NOT VALID, ADD CHECK (qty > 0)",
 }
 
@@ -173,7 +181,7 @@ def leftovers(postgres, database: str) -> list[str]:
     return [row[0] for row in postgres.execute(
         "SELECT conname::text FROM pg_constraint WHERE conname LIKE '%tidegate%' OR (NOT convalidated AND coninhcount = 0) "
         "UNION ALL SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid "
-        "UNION ALL SELECT relname FROM pg_class WHERE relname LIKE '%tidegate_fill%'", database)]
+        "UNION ALL SELECT relname FROM pg_class WHERE relname LIKE '%tidegate_fill%' OR relname LIKE '%tidegate_idx%'", database)]
 
 
 def steps_of(messages: list[wire.Message]) -> list[str]:
@@ -429,7 +437,7 @@ CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sle
 CREATE TRIGGER trap BEFORE UPDATE ON tidegate.step FOR EACH ROW WHEN (NEW.plan > 1 AND NEW.number = {number} AND NEW.state = '{state}') EXECUTE FUNCTION trap();
 """
 WALKED = ["not null", "identity with options", "foreign key of a partitioned table", "index of a partitioned table", "many subcommands",
-          "column with an inline foreign key and a default", "foreign keys to several tables", "column with the default of its domain"]
+          "column with an inline foreign key and a default", "foreign keys to several tables", "column with the default of its domain", "collation"]
 
 
 def trapped(postgres, database: str) -> bool:

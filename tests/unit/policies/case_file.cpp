@@ -19,8 +19,9 @@ std::string trim(std::string_view text) {
 
 std::vector<behaviour_case> read_cases(const std::filesystem::path& file) {
   static const std::set<std::string> keys = {"catalog", "session", "policy", "before"};
-  static const std::set<std::string> sections = {"verdict", "rules", "message", "detail",  "hint", "lacked",
-                                                 "steps",   "locks", "plan",    "no plan", "undo"};
+  static const std::set<std::string> sections = {"verdict", "rules",   "message", "detail",
+                                                 "hint",    "no hint", "lacked",  "steps",
+                                                 "locks",   "plan",    "no plan", "undo"};
   std::vector<behaviour_case> cases;
   std::ifstream in(file);
   if (!in) throw std::runtime_error(file.string() + ": cannot be read");

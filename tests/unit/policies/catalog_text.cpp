@@ -221,6 +221,15 @@ void read_relation(words& line, relation_facts& relation) {
   }
 }
 
+// As pg_get_indexdef has it, of plain keys.
+std::string definition_of(const index_facts& index, const relation_facts& table) {
+  if (index.has_expressions || index.has_predicate || !index.plain_order) return {};
+  const std::string keys = sql::quote_columns(index.columns);
+  return std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " +
+         sql::quote_identifier(index.name) + " ON " + table.full_name() + " USING " + index.method + " " +
+         keys;
+}
+
 index_facts read_index(words& line) {
   index_facts index;
   for (const auto& key : line.list()) {
@@ -329,6 +338,7 @@ void catalog_text::add(std::string_view text) {
     index_facts index = read_index(line);
     index.schema = table.schema;
     index.name = unquote(name);
+    index.definition = definition_of(index, table);
     table.indexes.push_back(std::move(index));
   } else if (what == "constraint") {
     const std::string name = unquote(line.next());

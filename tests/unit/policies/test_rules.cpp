@@ -196,13 +196,15 @@ TEST_P(RuleCase, behaves_as_written) {
     } else {
       const finding* found = result.subject();
       ASSERT_NE(found, nullptr) << "no finding to take the " << section << " of";
-      const std::string text = section == "message"  ? found->message
-                               : section == "detail" ? found->detail
-                               : section == "hint"   ? found->hint
-                               : section == "lacked" ? found->lacked_fact
-                                                     : joined(found->steps);
+      const std::string text = section == "message"        ? found->message
+                               : section == "detail"       ? found->detail
+                               : section.ends_with("hint") ? found->hint
+                               : section == "lacked"       ? found->lacked_fact
+                                                           : joined(found->steps);
+      const bool absent = section == "no hint";
       for (const auto& line : lines)
-        EXPECT_NE(text.find(line), std::string::npos) << section << " lacks: " << line;
+        EXPECT_EQ(text.find(line) == std::string::npos, absent)
+            << section << (absent ? " has: " : " lacks: ") << line;
     }
   }
 }

@@ -55,6 +55,7 @@ const std::vector<std::string> schema = {
     "CREATE INDEX patterns ON users (name text_pattern_ops)",
     "CREATE INDEX backwards ON users (name DESC, score)",
     "CREATE UNIQUE INDEX plain ON users (name) INCLUDE (score)",
+    "COMMENT ON INDEX plain IS 'what it is for'",
     "CREATE VIEW grown AS SELECT id, born FROM users WHERE born < now()",
     "CREATE POLICY mine ON users USING (name = current_user)",
     "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
@@ -210,6 +211,10 @@ TEST_F(catalog_facts, indexes_say_what_they_hang_on) {
   EXPECT_TRUE(plain->unique);
   EXPECT_THAT(plain->columns, ElementsAre("name"));
   EXPECT_THAT(plain->mentions, UnorderedElementsAre("name", "score"));
+  EXPECT_EQ(plain->definition,
+            "CREATE UNIQUE INDEX plain ON public.users USING btree (name) INCLUDE (score)");
+  EXPECT_EQ(plain->comment, "what it is for");
+  EXPECT_EQ(lower->definition, "");
   EXPECT_GT(plain->bytes, 0);
   EXPECT_EQ(users.index("users_pkey")->constraint, "users_pkey");
   EXPECT_THAT(users.index("users_pkey")->mentions, ElementsAre("id"));
