@@ -35,12 +35,23 @@ CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2020-07-01') TO ('20
 INSERT INTO events SELECT n, '2020-01-01'::date + n % 360, n % 10000 + 1, 'event ' || n FROM generate_series(1, {rows} / 2) n;
 CREATE MATERIALIZED VIEW totals AS SELECT customer, sum(qty) AS qty FROM orders GROUP BY customer;
 CREATE UNIQUE INDEX ON totals (customer);
+CREATE INDEX ON orders (note);
+CREATE DOMAIN token AS uuid DEFAULT gen_random_uuid();
+CREATE TABLE makers (id bigint PRIMARY KEY, name text);
+INSERT INTO makers SELECT n, 'maker ' || n FROM generate_series(1, 1000) n;
+CREATE TABLE places (id bigint PRIMARY KEY, name text);
+INSERT INTO places SELECT n, 'place ' || n FROM generate_series(1, 1000) n;
 """
+
+# A table whose foreign keys point at four that are in use.
+LINKED = {"customer": "customers", "maker": "makers", "place": "places", "ordered": "orders"}
+LINKS = "CREATE TABLE links (id bigint PRIMARY KEY, " + ", ".join(f"{key} bigint REFERENCES {to}" for key, to in LINKED.items()) + ")"
+SCHEMA += LINKS + ";"
 
 LOAD = r"""
 \set id random(1, {rows})
 \set event random(0, 359)
-\set kind random(1, 10)
+\set kind random(1, 11)
 \if :kind <= 5
 SELECT qty, note FROM orders WHERE id = :id;
 \elif :kind <= 7
@@ -49,8 +60,10 @@ UPDATE orders SET qty = qty WHERE id = :id;
 INSERT INTO orders (id, customer, qty, note) VALUES (nextval('new_orders'), 1, nextval('new_orders'), 'new');
 \elif :kind = 9
 SELECT qty FROM totals WHERE customer = 1 + :id % 10000;
+\elif :kind = 10
+SELECT c.name, m.name, p.name FROM customers c, makers m, places p WHERE c.id = 1 + :id % 10000 AND m.id = 1 + :id % 1000 AND p.id = 1 + :id % 1000;
 \else
-INSERT INTO events VALUES (nextval('new_orders'), date '2020-01-01' + :event, 1, 'new');
+INSERT INTO events VALUES (nextval('new_orders'), date '2020-01-01' + :event::int, 1, 'new');
 \endif
 """
 
@@ -69,6 +82,11 @@ CHANGES = {
     "CREATE INDEX, partitioned": ("CREATE INDEX i ON events (who)", "DROP INDEX i"),
     "REINDEX": ("REINDEX TABLE orders", "SELECT 1"),
     "REFRESH": ("REFRESH MATERIALIZED VIEW totals", "SELECT 1"),
+    "TYPE, another collation": ('ALTER TABLE orders ALTER note TYPE text COLLATE "POSIX"', 'ALTER TABLE orders ALTER note TYPE text COLLATE "default"'),
+    "DROP CONSTRAINT, four foreign keys": ("ALTER TABLE links " + ", ".join(f"DROP CONSTRAINT links_{key}_fkey" for key in LINKED),
+                                           "ALTER TABLE links " + ", ".join(f"ADD FOREIGN KEY ({key}) REFERENCES {to} NOT VALID" for key, to in LINKED.items())),
+    "DROP TABLE, four foreign keys": ("DROP TABLE links", LINKS),
+    "ADD COLUMN, volatile default of a domain": ("ALTER TABLE orders ADD COLUMN secret token", "ALTER TABLE orders DROP COLUMN secret"),
     "several subcommands": ("ALTER TABLE orders ALTER note SET NOT NULL, ADD CONSTRAINT c CHECK (qty > 0), ADD COLUMN extra int",
                             "ALTER TABLE orders ALTER note DROP NOT NULL, DROP CONSTRAINT c, DROP COLUMN extra"),
 }
@@ -171,7 +189,7 @@ def main():
                 if statement.strip():
                     maker.execute(statement)
         server.execute("VACUUM ANALYZE")
-        gateway = Gateway(server, {"databases": {"*": {"pool": {"mode": "session"}}}})
+        gateway = Gateway(server, {"databases": {"*": {"pool": {"mode": "session"}}}, "policies": {"rules": {"drop-table": "allow"}}})
         try:
             quiet = Load(gateway, arguments.rows, arguments.rate).during(lambda: time.sleep(arguments.quiet_seconds))
             results = {}
