@@ -217,7 +217,7 @@ def test_a_gateway_that_is_killed(postgres, gateway, make_gateway, database):
         wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
         gateway.may_end = True
         gateway.signal(signal.SIGKILL)
-    assert state(postgres, database, number)[0] == "running"   # tidegate doctor tells that nobody is at it
+    assert state(postgres, database, number)[0] == "running"   # of a backend that is gone
     holder.close()
     other = make_gateway({"policies": {"ddl_mode": "async"}})
     with other.login(database=database) as client:
