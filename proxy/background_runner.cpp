@@ -1,8 +1,6 @@
 #include "proxy/background_runner.hpp"
 
-#include "protocol/frame.hpp"
 #include "protocol/sqlstate.hpp"
-#include "protocol/writer.hpp"
 #include "proxy/admin/ddl_board.hpp"
 #include "proxy/log/log.hpp"
 #include "proxy/pool/server_login.hpp"
@@ -20,7 +18,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace tidegate {
 namespace {
@@ -97,10 +94,16 @@ asio::awaitable<void> background_runner::carry_out(session::background_statement
     if (!end.again || draining_ || attempts == most_attempts) break;
     log::info<"background_statement_waits">(
         {{"database", what.who.database}, {"background", what.id}, {"sqlstate", end.news.sqlstate}});
+    end.news.state = background_state::queued;
+    control::background_news waits = end.news;
+    co_await session::write_background_news(in_.on, what.control, what.id, std::move(waits));
     const admin::ddl_board::place shown(in_.on.shared.admin.ddl,
                                         board_row(what, "rests before it tries again"));
     const bool rested = co_await rest(attempts);
-    if (!rested) break;
+    if (!rested) {
+      end.news.state = background_state::stopped;
+      break;
+    }
   }
   if (end.news.state == background_state::done)
     log::info<"background_statement_done">({{"database", what.who.database}, {"background", what.id}});
@@ -109,11 +112,7 @@ asio::awaitable<void> background_runner::carry_out(session::background_statement
                                                  {"background", what.id},
                                                  {"state", control::word(end.news.state)},
                                                  {"sqlstate", end.news.sqlstate}});
-  const auto source = in_.on.shared.control.querier_for(*what.control);
-  const bool written = co_await control::record_background_news(*source, what.id, end.news);
-  if (!written)
-    log::warning<"background_news_lost">(
-        {{"database", what.who.database}, {"background", what.id}, {"state", control::word(end.news.state)}});
+  co_await session::write_background_news(in_.on, what.control, what.id, std::move(end.news));
   --begun_;
   if (!draining_) begin_next();
 }
@@ -180,9 +179,8 @@ asio::awaitable<background_runner::ending> background_runner::attempt(
 // What a client would say and hear.
 asio::awaitable<background_runner::ending> background_runner::converse(
     const session::background_statement& what, net::message_stream& client, std::int32_t backend_pid) {
-  const auto source = in_.on.shared.control.querier_for(*what.control);
-  const control::background_news begun{.state = background_state::running, .backend_pid = backend_pid};
-  co_await control::record_background_news(*source, what.id, begun);
+  control::background_news begun{.state = background_state::running, .backend_pid = backend_pid};
+  co_await session::write_background_news(in_.on, what.control, what.id, std::move(begun));
 
   net::deadline until(in_.on.context.get_executor(), no_deadline);
   ending end{stopped(sqlstate::connection_failure, "the server connection was lost"), true};

@@ -25,7 +25,7 @@ enum class background_state : std::uint8_t {
 std::string_view word(background_state state);
 
 struct background_entry {
-  std::string statement;  // as written, without what surrounds it
+  std::string statement;  // as_written_down()
   std::string role, application;
   std::int64_t transaction = 0;  // whose COMMIT it waits for, as txid_current() has it; 0: none
 };

@@ -72,6 +72,13 @@ std::vector<std::string> tables() {
 
 }  // namespace
 
+std::string_view as_written_down(std::string_view statement) {
+  constexpr std::string_view blanks = " \t\r\n;";
+  const auto begin = statement.find_first_not_of(blanks);
+  if (begin == std::string_view::npos) return {};
+  return statement.substr(begin, statement.find_last_not_of(blanks) + 1 - begin);
+}
+
 asio::awaitable<outcome<std::optional<interrupted_plan>>> find_interrupted_plan(
     querier& source, std::uint32_t relation, const std::string& statement) {
   std::vector<std::string> needed = tables();

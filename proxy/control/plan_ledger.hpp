@@ -18,8 +18,11 @@
 
 namespace tidegate::control {
 
+// A statement without what surrounds it: by this text it is known again.
+std::string_view as_written_down(std::string_view statement);
+
 struct plan_owner {
-  std::string statement;  // as written, without what surrounds it
+  std::string statement;  // as_written_down()
   std::string role, application;
   std::int32_t backend_pid = 0;
 };

@@ -24,10 +24,16 @@ struct background_statement {
   metrics::session_metrics metrics;
 };
 
+// Why it is not taken.
 inline constexpr std::string_view too_many_in_background =
-    "too many statements wait to be carried out in the background";
+    "too many statements wait to be carried out in the background, or the gateway is shutting down";
 
-// Writes to tidegate.background without being waited for. Loses nothing but the news when it fails.
+control::background_news not_taken();
+
+// Writes to tidegate.background. Nothing but the news is lost when it fails, which is logged.
+boost::asio::awaitable<void> write_background_news(environment& on, control::control_target_ptr control,
+                                                   std::int64_t id, control::background_news news);
+// The same without being waited for.
 void tell_of_background(environment& on, control::control_target_ptr control, std::int64_t id,
                         control::background_news news);
 

@@ -1,13 +1,9 @@
 // Of a session: what the gateway says to its server and client by itself while the client's direction is
-// parked, for interceptions and for what is owed once a transaction has ended.
+// parked.
 
 #include "protocol/frame.hpp"
 #include "protocol/sqlstate.hpp"
-#include "proxy/control/background_ledger.hpp"
-#include "proxy/log/log.hpp"
-#include "proxy/session/background_statement.hpp"
 #include "proxy/session/client_session.hpp"
-#include "proxy/session/deferred_ddl.hpp"
 #include "proxy/session/replies.hpp"
 #include "proxy/session/server_dialogue.hpp"
 
@@ -33,103 +29,6 @@ void client_session::run_dialogue(std::function<boost::asio::awaitable<void>(ser
     server_dialogue server(*this);
     co_await what(server);
   });
-}
-
-void client_session::run_owed() {
-  if (!owes() || ended_ || phase_ != phase::relaying || !core_.pipeline().at_rest() ||
-      core_.inside_client_message())
-    return;
-  if (memory_->owed.empty() && !memory_->trail.marked()) {
-    tell_ledger(memory_->trail.settle(std::nullopt, errors_seen_));
-    return;
-  }
-  run_dialogue([this, owed = std::exchange(memory_->owed, {})](
-                   server_dialogue& server) -> boost::asio::awaitable<void> {
-    std::vector<own_statement> statements;
-    for (const std::string& sql : owed) statements.push_back({sql});
-    if (!statements.empty() && !co_await server.run(std::move(statements), dialogue_end::sync)) co_return;
-    co_await settle_trail(server);
-  });
-}
-
-// The transaction has ended: what of its schema changes stands, its mark tells.
-boost::asio::awaitable<void> client_session::settle_trail(server_dialogue& server) {
-  if (!memory_ || memory_->trail.empty()) co_return;
-  std::optional<std::string> marks;
-  bool committed = false;  // the transaction that has deferred something
-  if (memory_->trail.marked()) {
-    std::vector<own_statement> questions{{std::string(ddl_trail::read_marks())},
-                                         {std::string(ddl_trail::clear_marks())}};
-    const bool deferred = memory_->deferred && !memory_->deferred->empty();
-    if (deferred)
-      questions.push_back({"SELECT pg_catalog.txid_status(" +
-                           std::to_string(memory_->deferred->transaction()) +
-                           ") OPERATOR(pg_catalog.=) 'committed'"});
-    const auto read = co_await server.run(std::move(questions), dialogue_end::sync);
-    if (!read) co_return;
-    if (read->ok() && !read->rows.empty() && !read->rows.front().empty())
-      marks = control::text(read->rows.front().front(), 0);
-    committed = deferred && read->ok() && is_true(*read, 2);
-  }
-  tell_ledger(memory_->trail.settle(marks, errors_seen_));
-  settle_deferred(marks, committed);
-}
-
-// What the transaction has deferred is carried out now, in sessions of the gateway's own, or was rolled back
-// with it.
-void client_session::settle_deferred(const std::optional<std::string>& marks, bool committed) {
-  if (!memory_ || !memory_->deferred || memory_->deferred->empty()) return;
-  // Marks outlive PREPARE TRANSACTION; what it has prepared is nobody's to anticipate.
-  if (!marks || (!marks->empty() && !committed)) {
-    for (const background_statement& lost : memory_->deferred->abandon()) {
-      log::warning<"deferred_statement_unsettled">({{"database", who_.database}, {"background", lost.id}});
-      send_to_client(warning({.message = "what the transaction has deferred is not carried out (" +
-                                         std::to_string(lost.id) + "): it is not known to be committed",
-                              .hint = "Run the statement again when it is, outside a transaction."}));
-    }
-    return;
-  }
-  auto settled = memory_->deferred->settle(*marks);
-  for (const background_statement& gone : settled.withdrawn)
-    tell_of_background(on_, control_, gone.id, {.state = control::background_state::withdrawn});
-  for (background_statement& each : settled.standing) {
-    const std::int64_t id = each.id;
-    const bool taken = on_.run_in_background(std::move(each));
-    if (taken) {
-      send_to_client(
-          notice(said("what the transaction has deferred is carried out now (" + std::to_string(id) + ")",
-                      "SHOW DDL in the admin console follows it; tidegate.background tells how "
-                      "it ended.")));
-      continue;
-    }
-    tell_of_background(on_, control_, id,
-                       {.state = control::background_state::stopped,
-                        .sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
-                        .message = std::string(too_many_in_background)});
-    send_to_client(warning({.sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
-                            .message = "what the transaction has deferred is not carried out (" +
-                                       std::to_string(id) + "): " + std::string(too_many_in_background),
-                            .hint = "Run the statement again, outside a transaction."}));
-  }
-}
-
-std::optional<own_login> client_session::login_again() const {
-  if (again_) return *again_;
-  if (lent_) return own_login{lent_->part.pool->current()->request};
-  return std::nullopt;
-}
-
-session_memory::session_memory() = default;
-session_memory::~session_memory() = default;
-
-void client_session::tell_ledger(std::vector<control::ddl_entry> changes) {
-  for (control::ddl_entry& change : changes) on_.shared.ledger.record(*control_, std::move(change));
-}
-
-void client_session::schema_changed() {
-  if (core_.schema() == nullptr) return;
-  core_.schema()->changed();
-  memory().schema_changes = !core_.pipeline().at_rest();
 }
 
 session_memory& client_session::memory() {

@@ -329,4 +329,10 @@ void client_session::renew_server() {
   if (server_) server_->close_needed = true;
 }
 
+std::optional<own_login> client_session::login_again() const {
+  if (again_) return *again_;
+  if (lent_) return own_login{lent_->part.pool->current()->request};
+  return std::nullopt;
+}
+
 }  // namespace tidegate::session

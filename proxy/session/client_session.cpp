@@ -575,7 +575,7 @@ void client_session::end(end_reason why, std::string_view sqlstate, std::string_
     auto changes = memory_->trail.abandon();
     if (!pipeline.answered() || !open) tell_ledger(std::move(changes));
     // Of those that were deferred the ones that nobody can tell of stay so in tidegate.background.
-    if (memory_->deferred && pipeline.answered() && open) settle_deferred("", false);
+    if (memory_->deferred && pipeline.answered() && open) settle_deferred(std::string(), std::nullopt);
   }
   wake();
   // Not now: the poller may be inside a call of ours.

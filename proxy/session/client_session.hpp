@@ -194,7 +194,7 @@ class client_session final : public std::enable_shared_from_this<client_session>
   void run_owed();
   boost::asio::awaitable<void> settle_trail(server_dialogue& server);
   void tell_ledger(std::vector<control::ddl_entry> changes);
-  void settle_deferred(const std::optional<std::string>& marks, bool committed);
+  void settle_deferred(const std::optional<std::string>& marks, const std::optional<std::string>& committed);
   void client_has_ended();
   void server_has_ended();
   bool tell_last_word();

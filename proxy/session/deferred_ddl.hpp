@@ -20,20 +20,19 @@ class deferred_ddl {
 
   bool full() const { return waiting_.size() >= most; }
   bool empty() const { return waiting_.empty(); }
-  // The one that waits for its COMMIT; not when empty.
-  std::int64_t transaction() const { return waiting_.front().statement.transaction; }
+  // A query of one text for settle(): which of their transactions are committed. Not when empty.
+  std::string ask_committed() const;
   void keep(background_statement statement, std::uint64_t number) {
     waiting_.push_back({std::move(statement), number});
   }
 
   struct settled {
     std::vector<background_statement> standing;
-    std::vector<background_statement> withdrawn;
+    std::vector<background_statement> withdrawn;  // rolled back
+    std::vector<background_statement> unsettled;  // nobody can tell: prepared, for one
   };
-  // The transaction has ended. `marks`: the setting.
-  settled settle(const std::string& marks);
-  // … and nobody can tell how.
-  std::vector<background_statement> abandon();
+  // The transaction has ended. `marks`: the setting; `committed`: the answer. None: they could not be read.
+  settled settle(const std::optional<std::string>& marks, const std::optional<std::string>& committed);
 
  private:
   struct one {

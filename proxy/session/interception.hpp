@@ -89,6 +89,7 @@ class interception {
 
   boost::asio::awaitable<void> carry_out();
   boost::asio::awaitable<void> carry_out_plan(const decided& d);
+  boost::asio::awaitable<void> carry_out_plan(const decided& d, report refusal, policies::ddl_mode mode);
   bool may_have_plan() const;
   boost::asio::awaitable<bool> go_on_with_plan();
   boost::asio::awaitable<bool> is_outside_transaction();

@@ -4,11 +4,11 @@
 
 #include "policies/sql/normalise.hpp"
 #include "policies/sql/quote.hpp"
-#include "policies/statement_parts.hpp"
 #include "protocol/simple_query.hpp"
 #include "protocol/sqlstate.hpp"
 #include "protocol/writer.hpp"
 #include "proxy/control/background_ledger.hpp"
+#include "proxy/control/plan_ledger.hpp"
 #include "proxy/session/background_statement.hpp"
 #include "proxy/session/client_session.hpp"
 #include "proxy/session/deferred_ddl.hpp"
@@ -16,7 +16,6 @@
 #include "proxy/session/replies.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace tidegate::session {
@@ -36,24 +35,16 @@ constexpr std::string_view own_settings =
 // what a session became by SET ROLE, a function that runs in it can undo.
 own_statement rights_of(const std::string& control_role, int server_version) {
   const std::string_view right = server_version >= 160000 ? "'SET'" : "'MEMBER'";
-  return {
-      "SELECT pg_catalog.pg_has_role(r.oid, current_user, " + std::string(right) +
-          "), r.rolsuper AND NOT s.rolsuper, s.rolname FROM pg_catalog.pg_roles AS r, pg_catalog.pg_roles "
-          "AS s WHERE r.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND s.rolname "
-          "OPERATOR(pg_catalog.=) session_user",
-      {control_role}};
+  return {"SELECT pg_catalog.pg_has_role(r.oid, current_user, " + std::string(right) +
+              "), r.rolsuper AND NOT s.rolsuper FROM pg_catalog.pg_roles AS r, pg_catalog.pg_roles "
+              "AS s WHERE r.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND s.rolname "
+              "OPERATOR(pg_catalog.=) session_user",
+          {control_role}};
 }
 
 void set(std::vector<pool::parameter>& parameters, std::string name, std::string value) {
   std::erase_if(parameters, [&](const pool::parameter& each) { return each.name == name; });
   parameters.push_back({std::move(name), std::move(value)});
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\n;";
-  const auto begin = text.find_first_not_of(blanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
 }
 
 report because(report refusal, std::string_view sqlstate, std::string why, std::string hint) {
@@ -117,7 +108,7 @@ boost::asio::awaitable<std::optional<background_statement>> interception::backgr
     co_return std::nullopt;
   }
   background_statement out;
-  out.text = trimmed(d.text);
+  out.text = control::as_written_down(d.text);
   out.shown = sql::normalise(d.text, reading_.lexical, 1024);
   out.login = std::move(login->request);
   out.who = session_.who();
@@ -143,7 +134,12 @@ boost::asio::awaitable<bool> interception::write_down(background_statement& what
                                         .transaction = what.transaction};
   const auto source = session_.on().shared.control.querier_for(*session_.control());
   const auto made = co_await control::record_background(*source, entry);
-  if (session_.ended()) co_return false;
+  if (session_.ended()) {  // before its client was answered
+    if (made)
+      tell_of_background(session_.on(), session_.control(), *made,
+                         {.state = control::background_state::withdrawn});
+    co_return false;
+  }
   if (made) {
     what.id = what.who.background = *made;
     co_return true;
@@ -180,10 +176,7 @@ boost::asio::awaitable<void> interception::run_in_background(const decided& d) {
   if (!co_await write_down(*what, refusal)) co_return;
   const std::int64_t id = what->id;
   if (!session_.on().run_in_background(std::move(*what))) {
-    tell_of_background(session_.on(), session_.control(), id,
-                       {.state = control::background_state::stopped,
-                        .sqlstate = std::string(protocol::sqlstate::configuration_limit_exceeded),
-                        .message = std::string(too_many_in_background)});
+    tell_of_background(session_.on(), session_.control(), id, not_taken());
     co_return co_await refuse(
         because(refusal, protocol::sqlstate::configuration_limit_exceeded,
                 "Not carried out in the background: " + std::string(too_many_in_background) + ".",
@@ -209,11 +202,18 @@ boost::asio::awaitable<void> interception::defer(const decided& d) {
   if (!what) co_return;
   const std::uint64_t number = memory.trail.next_number();
   const std::string mark = memory.trail.mark(number);
-  const auto marked = co_await server_.run_sql(own_end(), mark, "SELECT pg_catalog.txid_current()");
+  const auto marked =
+      co_await server_.run_sql(own_end(), mark,
+                               "SELECT pg_catalog.txid_current(), "
+                               "pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool");
   if (!marked) co_return;
   if (!marked->ok()) co_return co_await fail_with(marked->error);
-  if (marked->rows.size() == 2 && !marked->rows.back().empty())
-    what->transaction = control::number<std::int64_t>(marked->rows.back().front(), 0).value_or(0);
+  if (marked->rows.size() != 2 || marked->rows.back().empty())
+    co_return session_.end(end_reason::protocol, protocol::sqlstate::protocol_violation,
+                           "the server's answers do not match the gateway's requests");
+  const control::text_row& transaction = marked->rows.back().front();
+  if (control::truth(transaction, 1)) co_return co_await forward();  // the server says best what it is not
+  what->transaction = control::number<std::int64_t>(transaction, 0).value_or(0);
   if (!co_await write_down(*what, refusal)) co_return;
   session_.send_to_client(notice(
       said(std::string(d.statement->tag) + " is deferred until COMMIT (" + std::to_string(what->id) + ")",

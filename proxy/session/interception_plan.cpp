@@ -66,14 +66,19 @@ boost::asio::awaitable<void> interception::carry_out_plan(const decided& d) {
   report refusal = to_report(policies::explain_refusal(d.decision));
   const auto chosen = co_await ddl_mode_of(d, refusal);
   if (!chosen) co_return;
-  const policies::ddl_mode mode = chosen->mode;
-  if (mode == policies::ddl_mode::off) {
+  if (chosen->mode == policies::ddl_mode::off) {
     action_ = audit::action_taken::overridden;
     guarded_ddl way(*this);
     co_return co_await way.run();
   }
-  if (mode == policies::ddl_mode::plan)
+  if (chosen->mode == policies::ddl_mode::plan)
     co_return co_await refuse(with_reason(std::move(refusal), chosen->why_plan));
+  co_await carry_out_plan(d, std::move(refusal), chosen->mode);
+}
+
+// `mode`: wait, async or defer.
+boost::asio::awaitable<void> interception::carry_out_plan(const decided& d, report refusal,
+                                                          policies::ddl_mode mode) {
   policies::planned planned;
   if (!parsed_text_.empty())
     planned.why_not = "the client's encoding can't be taken apart";
@@ -120,16 +125,18 @@ boost::asio::awaitable<bool> interception::carry_out_later(const decided& d) {
   if (d.statement->as<sql::create_index>() == nullptr || decisions_.size() != 1 || !session_.control() ||
       !facts_.snapshot.available)
     co_return false;
+  report refusal = to_report(policies::explain_refusal(d.decision));
+  policies::ddl_mode mode = policies::ddl_mode::wait;
   if (session_.who().background == 0) {
-    const auto chosen = co_await ddl_mode_of(d, to_report(policies::explain_refusal(d.decision)));
+    const auto chosen = co_await ddl_mode_of(d, refusal);
     if (!chosen) co_return true;
-    const bool async = chosen->mode == policies::ddl_mode::async;
-    if (!async && chosen->mode != policies::ddl_mode::defer) co_return false;
+    mode = chosen->mode;
+    if (mode != policies::ddl_mode::async && mode != policies::ddl_mode::defer) co_return false;
     const bool outside = co_await is_outside_transaction();
     if (session_.ended()) co_return true;
-    if (outside != async) co_return false;
+    if (outside != (mode == policies::ddl_mode::async)) co_return false;
   }
-  co_await carry_out_plan(d);
+  co_await carry_out_plan(d, std::move(refusal), mode);
   co_return true;
 }
 

@@ -26,14 +26,6 @@ constexpr std::string_view lock_class = "1953064037";  // "tide"
 constexpr std::chrono::milliseconds look_again{500};
 constexpr std::chrono::seconds tell_again{5};
 
-// Without what surrounds it, so that the same statement is known again.
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\n;";
-  const auto begin = text.find_first_not_of(blanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
-}
-
 report report_of(const unit_answer& answer) {
   const auto field = [&](char letter) { return std::string(field_of(answer.error, letter)); };
   return {.sqlstate = answer.sqlstate,
@@ -80,7 +72,7 @@ planned_ddl::planned_ddl(interception& of, policies::plan plan, std::string_view
       session_(of.session_),
       server_(of.server_),
       plan_(std::move(plan)),
-      statement_(trimmed(statement)),
+      statement_(control::as_written_down(statement)),
       done_(plan_.steps.size(), false) {}
 
 boost::asio::awaitable<bool> planned_ddl::run() {
@@ -238,7 +230,7 @@ boost::asio::awaitable<std::optional<planned_ddl>> planned_ddl::find_interrupted
     interception& of, const policies::relation_facts& relation, std::string_view statement, std::string tag) {
   std::optional<planned_ddl> found;
   const auto source = of.session_.on().shared.control.querier_for(*of.session_.control());
-  const std::string text(trimmed(statement));
+  const std::string text(control::as_written_down(statement));
   auto begun = co_await control::find_interrupted_plan(*source, relation.oid, text);
   if (of.session_.ended() || !begun || !*begun) co_return found;
   control::interrupted_plan& written = **begun;

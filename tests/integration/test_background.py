@@ -1,5 +1,6 @@
 """Statements that their client does not wait for: ddl_mode async, and defer inside a transaction. The gateway carries them out by itself."""
 
+import contextlib
 import json
 import os
 import signal
@@ -71,6 +72,21 @@ def show_ddl(gateway) -> list[dict]:
         cursor = admin.execute("SHOW DDL")
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+@contextlib.contextmanager
+def held_back(postgres, gateway, database: str):
+    """A statement in the background that has begun and can't get its lock: its id, and who keeps it from that."""
+    holder = postgres.connect(dbname=database)
+    holder.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
+    try:
+        with gateway.login(database=database) as client:
+            client.query("SET tidegate.ddl_mode = async")
+            number = id_of(client.query(CHECK))
+            wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
+        yield number, holder
+    finally:
+        holder.close()
 
 
 def test_the_client_goes_on_at_once(postgres, gateway, database):
@@ -191,68 +207,57 @@ def test_behind_passthrough_the_control_role_acts_for_the_client(postgres, make_
 # ---- the gateway ends ----
 
 def test_a_gateway_that_drains_stops_at_the_next_safe_point(postgres, gateway, make_gateway, database):
-    holder = postgres.connect(dbname=database)
-    holder.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
-    with gateway.login(database=database) as client:
-        client.query("SET tidegate.ddl_mode = async")
-        number = id_of(client.query(CHECK))
-        wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
-    gateway.may_end = True
-    gateway.signal(signal.SIGTERM)
-    wait_for(postgres, database, number, "stopped")
-    holder.close()
-    other = make_gateway()
-    with other.login(database=database) as client:
+    with held_back(postgres, gateway, database) as (number, _):
+        gateway.may_end = True
+        gateway.signal(signal.SIGTERM)
+        wait_for(postgres, database, number, "stopped")
+    with make_gateway().login(database=database) as client:
         answer = client.query(CHECK)
         assert "going on with plan" in told(answer) and not wire.errors(answer), answer
     assert is_valid(postgres, database)
 
 
-def test_a_gateway_that_is_killed(postgres, gateway, make_gateway, database):
-    holder = postgres.connect(dbname=database)
-    holder.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
+def test_a_gateway_waits_no_longer_than_it_may_for_a_step(postgres, make_gateway, database):
+    postgres.execute("CREATE FUNCTION slow(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN true; END'", database)
+    gateway = make_gateway({"timeouts": {"shutdown": "1s"}})
     with gateway.login(database=database) as client:
         client.query("SET tidegate.ddl_mode = async")
-        number = id_of(client.query(CHECK))
-        wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
+        number = id_of(client.query("ALTER TABLE orders ADD CHECK (slow(qty))"))
+        wait_until(lambda: [row for row in show_ddl(gateway) if "step 2 of 2" in row["step"]], what="it reads the table")
+    gateway.may_end = True
+    gateway.end()   # within the time it takes a gateway at most, and without a sanitizer's report
+    assert state(postgres, database, number)[0] in ("running", "stopped"), "whether the news of it was written before the end"
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()", database)
+
+
+def test_a_gateway_that_is_killed(postgres, gateway, make_gateway, database):
+    with held_back(postgres, gateway, database) as (number, _):
         gateway.may_end = True
         gateway.signal(signal.SIGKILL)
-    assert state(postgres, database, number)[0] == "running"   # of a backend that is gone
-    holder.close()
-    other = make_gateway({"policies": {"ddl_mode": "async"}})
-    with other.login(database=database) as client:
+        assert state(postgres, database, number)[0] == "running"   # of a backend that is gone
+    with make_gateway({"policies": {"ddl_mode": "async"}}).login(database=database) as client:
         wait_for(postgres, database, id_of(client.query(CHECK)), "done")
     assert is_valid(postgres, database)
     assert postgres.execute("SELECT count(*) FROM tidegate.plan", database) == [(1,)], "the plan was gone on with"
 
 
 def test_a_server_connection_that_is_lost_is_made_again(postgres, gateway, database):
-    holder = postgres.connect(dbname=database)
-    holder.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
-    with gateway.login(database=database) as client:
-        client.query("SET tidegate.ddl_mode = async")
-        number = id_of(client.query(CHECK))
-        wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
+    with held_back(postgres, gateway, database) as (number, holder):
         ((pid,),) = postgres.execute(f"SELECT backend_pid FROM tidegate.background WHERE id = {number}", database)
         postgres.execute(f"SELECT pg_terminate_backend({pid})", database)
         wait_until(lambda: [row for row in show_ddl(gateway) if "tries again" in row["step"]], what="it rests")
+        assert state(postgres, database, number)[:2] == ("queued", "57P01")
         holder.close()
         wait_for(postgres, database, number, "done")
     assert is_valid(postgres, database)
 
 
 def test_who_is_killed_in_the_console_is_not_tried_again(postgres, gateway, database):
-    holder = postgres.connect(dbname=database)
-    holder.execute("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE")
-    with gateway.login(database=database) as client:
-        client.query("SET tidegate.ddl_mode = async")
-        number = id_of(client.query(CHECK))
-        wait_until(lambda: [row for row in show_ddl(gateway) if "step 1 of 2" in row["step"]], what="it has begun")
+    with held_back(postgres, gateway, database) as (number, _):
         (row,) = show_ddl(gateway)
         with gateway.connect(user="postgres", dbname="tidegate") as admin:
             admin.execute(f"KILL_CLIENT {row['client']}")
         wait_for(postgres, database, number, "stopped")
-    holder.close()
 
 
 # ---- defer ----
@@ -341,6 +346,13 @@ def test_a_failed_transaction_withdraws(postgres, gateway, database):
         assert wire.errors(client.query("SELECT 1/0")) == ["22012"]
         assert [m.tag for m in client.query("COMMIT") if m.type == "C"] == ["ROLLBACK"]
         wait_for(postgres, database, number, "withdrawn")
+
+
+def test_nothing_is_deferred_by_a_transaction_that_may_not_write(gateway, database):
+    with deferring(gateway, database) as client:
+        client.query("BEGIN READ ONLY")
+        assert wire.errors(client.query(CHECK)) == ["25006"]
+        client.query("ROLLBACK")
 
 
 def test_only_what_the_rest_does_not_need_is_deferred(gateway, database):

@@ -8,9 +8,10 @@ namespace {
 using session::background_statement;
 using session::deferred_ddl;
 
-background_statement statement(std::int64_t id) {
+background_statement statement(std::int64_t id, std::int64_t transaction = 700) {
   background_statement made;
   made.id = id;
+  made.transaction = transaction;
   return made;
 }
 
@@ -19,7 +20,7 @@ TEST(DeferredDdl, what_the_setting_has_stands_and_the_rest_is_withdrawn) {
   deferred.keep(statement(10), 1);
   deferred.keep(statement(20), 2);
   deferred.keep(statement(30), 12);
-  const auto settled = deferred.settle(" 1 12");
+  const auto settled = deferred.settle(" 1 12", "700");
   ASSERT_EQ(settled.standing.size(), 2u);
   EXPECT_EQ(settled.standing[0].id, 10);
   EXPECT_EQ(settled.standing[1].id, 30);
@@ -31,14 +32,26 @@ TEST(DeferredDdl, what_the_setting_has_stands_and_the_rest_is_withdrawn) {
 TEST(DeferredDdl, nothing_stands_without_marks) {
   deferred_ddl deferred;
   deferred.keep(statement(10), 1);
-  EXPECT_EQ(deferred.settle("").withdrawn.size(), 1u);
+  EXPECT_EQ(deferred.settle("", std::nullopt).withdrawn.size(), 1u);
 }
 
-TEST(DeferredDdl, what_nobody_can_tell_is_given_back_whole) {
+TEST(DeferredDdl, each_is_of_its_own_transaction) {
+  deferred_ddl deferred;
+  deferred.keep(statement(10, 700), 1);
+  deferred.keep(statement(20, 70), 2);
+  const auto settled = deferred.settle(" 1 2", "700 7");
+  ASSERT_EQ(settled.standing.size(), 1u);
+  EXPECT_EQ(settled.standing[0].id, 10);
+  ASSERT_EQ(settled.unsettled.size(), 1u);
+  EXPECT_EQ(settled.unsettled[0].id, 20);
+}
+
+TEST(DeferredDdl, what_nobody_can_tell_is_not_carried_out) {
   deferred_ddl deferred;
   deferred.keep(statement(10), 1);
-  deferred.keep(statement(20), 2);
-  EXPECT_EQ(deferred.abandon().size(), 2u);
+  EXPECT_EQ(deferred.settle(std::nullopt, "700").unsettled.size(), 1u);
+  deferred.keep(statement(10), 1);
+  EXPECT_EQ(deferred.settle(" 1", std::nullopt).unsettled.size(), 1u);
   EXPECT_TRUE(deferred.empty());
 }
 
