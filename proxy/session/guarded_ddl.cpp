@@ -462,6 +462,8 @@ boost::asio::awaitable<guarded_ddl::attempt_result> guarded_ddl::attempt_in_own_
         last_ = {.error = committed->error, .sqlstate = committed->sqlstate};
         co_return attempt_result::failed;
       }
+      // Before the gates open: what they held may have been prepared before.
+      if (of_.changes_schema()) session_.schema_changed();
       co_return result;
     }
   }

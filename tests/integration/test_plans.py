@@ -330,6 +330,34 @@ def test_a_domain_is_judged_by_the_tables_that_use_it(postgres, target, steps):
         assert wire.errors(client.query("ALTER DOMAIN price VALIDATE CONSTRAINT b")) == ["TG001"]
 
 
+def test_what_is_prepared_is_renewed_as_soon_as_a_step_has_changed_it(make_gateway, steps):
+    """The news of a step is out before the statements that it has held go on, which would fail again and again."""
+    gateway = make_gateway({"databases": {"*": {"pool": {"mode": "session"}}}})
+    errors, done = [], threading.Event()
+
+    def ask():
+        with gateway.login(database=steps) as client:
+            client.sync(wire.parse("SELECT word FROM words LIMIT 1", "s"))
+            while not done.is_set():
+                errors.extend(wire.errors(client.sync(wire.bind("s"), wire.execute())))
+
+    askers = [threading.Thread(target=ask) for _ in range(6)]
+    collations = ("POSIX", "C", "POSIX")
+    for asker in askers:
+        asker.start()
+    try:
+        with gateway.login(database=steps) as client:
+            for collation in collations:
+                answer = client.query(f'ALTER TABLE words ALTER word TYPE varchar(20) COLLATE "{collation}"', timeout=60)
+                assert not wire.errors(answer) and steps_of(answer), answer
+    finally:
+        done.set()
+        for asker in askers:
+            asker.join()
+    # Whoever has passed the gate as it closed may be overtaken (docs/limitations.md): once for each change.
+    assert set(errors) <= {"0A000"} and len(errors) <= len(askers) * len(collations), errors
+
+
 VIOLATED = {
     "not null": ("UPDATE orders SET note = NULL WHERE id = 7", "ALTER TABLE orders ALTER note SET NOT NULL"),
     "check": ("SELECT 1", "ALTER TABLE orders ADD CHECK (qty > 7)"),
